@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`. Server CPU per request, side by side with nginx in one interleaved run."""

@@ -1,0 +1,1 @@
+"""Keystores, databases, files: everything that touches the world outside."""

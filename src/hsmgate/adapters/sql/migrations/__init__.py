@@ -1,0 +1,1 @@
+"""Alembic's environment, carried as package data."""

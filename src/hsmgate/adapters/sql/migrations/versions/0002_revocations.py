@@ -1,0 +1,25 @@
+"""Remembered revocations: a REVOKED outlives restarts and outages until a newer GOOD is proven."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "revocation",
+        sa.Column("question", sa.String(160), primary_key=True),
+        sa.Column("asked_at", sa.Float(53), nullable=False),
+        sa.Column("this_update", sa.Float(53), nullable=False),
+        sa.Column("detail", sa.Text, nullable=False),
+    )
+
+
+def downgrade() -> None:
+    """Refuse: forgetting a revocation would let revoked clients in."""
+    raise NotImplementedError("revocations are never forgotten: restore the backup that was made before the upgrade")

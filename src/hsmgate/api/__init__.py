@@ -1,0 +1,1 @@
+"""The HTTP API: the table of its rows, the way of a request, the shapes of the contract."""

@@ -1,0 +1,1 @@
+"""Request and response bodies, by section of the contract."""

@@ -1,0 +1,1 @@
+"""Pure nouns: algorithms, keys, policies, attestations."""

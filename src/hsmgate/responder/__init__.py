@@ -1,0 +1,1 @@
+"""The OCSP responder: its own plain-HTTP listener, in front of what our authorities issued."""

@@ -1,0 +1,1 @@
+"""What can be done: f(ports, peer, command) -> result."""

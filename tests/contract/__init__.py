@@ -1,0 +1,1 @@
+"""What real clients of the contract send, octet by octet, and what they do with the answers."""
