@@ -1,12 +1,13 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from hsmgate.adapters import use_counts
 from hsmgate.adapters.use_counts import UseCounts
+from hsmgate.domain.key import Key, KeyAttributes
 from hsmgate.errors import Failure, Reason
 
 
@@ -99,3 +100,111 @@ def test_no_use_is_lost_among_threads(written: Written, monkeypatch: pytest.Monk
         thread.join()
     counts.close()
     assert written.total() == Counter(a=16000)
+
+
+class Table:
+    """A stored count, and a write that can be halted before and after it takes effect."""
+
+    def __init__(self) -> None:
+        self.stored = 0
+        self.failing = False
+        self.reads = 0
+        self.halts = [threading.Event() for _ in range(2)]  # set: goes on
+        self.reached = [threading.Event() for _ in range(2)]
+
+    def write(self, batch: Mapping[str, int]) -> None:
+        self._halt(0)
+        if self.failing:
+            raise Failure(Reason.CONNECTIVITY)
+        self.stored += batch["a"]
+        self._halt(1)
+
+    def read(self) -> Key:
+        self.reads += 1
+        return Key("a", "label", "EC", KeyAttributes(), 0, use_count=self.stored)
+
+    def _halt(self, place: int) -> None:
+        self.reached[place].set()
+        assert self.halts[place].wait(10)
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+def counted(counts: UseCounts, read: Callable[[], Key | None]) -> int:
+    key = counts.completed(read)
+    assert key is not None
+    return key.use_count
+
+
+@pytest.fixture
+def counts(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[UseCounts]:
+    monkeypatch.setattr(use_counts, "INTERVAL", 0.01)
+    counts = UseCounts(table.write)
+    yield counts
+    for halt in table.halts:
+        halt.set()
+    counts.close()
+
+
+@pytest.mark.parametrize(("place", "failing"), [(0, False), (0, True), (1, False)])
+def test_a_use_is_counted_once_while_it_is_written(table: Table, counts: UseCounts, place: int, failing: bool) -> None:
+    table.failing = failing
+    counts.add("a")
+    assert counted(counts, table.read) == 1
+    for earlier in table.halts[:place]:
+        earlier.set()
+    assert table.reached[place].wait(10)
+    threading.Timer(0.02, table.halts[place].set).start()  # goes on while the reader waits
+    if place == 0:
+        table.halts[1].set()
+    assert counted(counts, table.read) == 1
+    assert counted(counts, table.read) == 1
+
+
+def test_a_use_that_was_written_since_the_read_is_read_again(table: Table, counts: UseCounts) -> None:
+    counts.add("a")
+    for halt in table.halts:
+        halt.set()
+
+    def read() -> Key:
+        key = table.read()
+        deadline = time.monotonic() + 10
+        while counts.pending("a"):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return key
+
+    assert counted(counts, read) == 1
+    assert table.reads == 2
+
+
+def test_a_reader_does_not_wait_for_a_database_that_hangs(
+    table: Table, counts: UseCounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use_counts, "PATIENCE", 0.01)
+    counts.add("a")
+    assert table.reached[0].wait(10)
+    assert counted(counts, table.read) == 1  # not written yet: the use is counted from memory
+    assert table.reads == 2
+
+
+def test_a_key_that_is_not_there_has_no_uses(counts: UseCounts) -> None:
+    assert counts.completed(lambda: None) is None
+
+
+def test_readers_never_see_a_count_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(use_counts, "INTERVAL", 0.002)
+    table = Table()
+    for halt in table.halts:
+        halt.set()
+    counts = UseCounts(table.write)
+    seen = []
+    for used in range(1, 3000):
+        counts.add("a")
+        seen.append(counted(counts, table.read) == used)
+    counts.close()
+    assert all(seen)
+    assert table.stored == 2999

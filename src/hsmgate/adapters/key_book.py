@@ -45,13 +45,7 @@ class KeyBook:
 
         Failure: KEY_NOT_FOUND (the label is that of a key of the service itself).
         """
-        row = self._rows.by_label(label)
-        if row is None:
-            return None
-        key = self._known(row).key
-        if row.purpose != CLIENT:
-            raise not_found(label)
-        return msgspec.structs.replace(key, use_count=key_records.uses_of(row) + self._uses.pending(key.uuid))
+        return self._uses.completed(lambda: self._stored(label))
 
     def current(self, key: Key) -> Known:
         """The record as it is now, which must be what the caller's decisions were made on.
@@ -130,6 +124,15 @@ class KeyBook:
     def close(self) -> None:
         """Write the use counts."""
         self._uses.close()
+
+    def _stored(self, label: str) -> Key | None:
+        row = self._rows.by_label(label)
+        if row is None:
+            return None
+        key = self._known(row).key
+        if row.purpose != CLIENT:
+            raise not_found(label)
+        return msgspec.structs.replace(key, use_count=key_records.uses_of(row))
 
     def _locked(self, key: Key, password: str | None) -> tuple[bytes, str | None]:
         """What the seal closes over, and the cost of the password as it is stored."""

@@ -74,13 +74,10 @@ class SoftwareKeystore:
         )
 
     def find(self, label: str) -> Key:
-        row = self._rows.by_label(label)
-        if row is None:
+        key = self._uses.completed(lambda: self._stored(label))
+        if key is None:
             raise not_found(label)
-        key = self._keys.known(row).key
-        if row.purpose != CLIENT:
-            raise not_found(label)
-        return msgspec.structs.replace(key, use_count=key_records.uses_of(row) + self._uses.pending(key.uuid))
+        return key
 
     def labels(self) -> list[str]:
         return self._rows.labels(CLIENT)
@@ -209,6 +206,13 @@ class SoftwareKeystore:
         """Write the use counts and close the database."""
         self._uses.close()
         self._database.close()
+
+    def _stored(self, label: str) -> Key | None:
+        row = self._rows.by_label(label)
+        if row is None:
+            return None
+        key = self._keys.known(row).key
+        return msgspec.structs.replace(key, use_count=key_records.uses_of(row)) if row.purpose == CLIENT else None
 
     def _check_free(self, label: str) -> None:
         if label == self._attestation_label or self._rows.by_label(label) is not None:

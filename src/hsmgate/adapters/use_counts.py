@@ -4,9 +4,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+import msgspec
+
+from hsmgate.domain.key import Key
 from hsmgate.errors import Failure
 
 INTERVAL = 1.0  # seconds
+PATIENCE = 0.1  # seconds that a reader waits for a write to end
 
 
 class UseCounts:
@@ -17,6 +21,8 @@ class UseCounts:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._pending: Counter[str] = Counter()
+        self._batch: Counter[str] = Counter()  # being written, or written last
+        self._turn = 0  # odd while a batch is being written
         self._timer: threading.Timer | None = None
         self._closed = False
 
@@ -31,7 +37,21 @@ class UseCounts:
 
     def pending(self, uuid: str) -> int:
         """Uses that are not written yet."""
-        return self._pending[uuid]
+        with self._lock:
+            return self._unwritten(uuid)
+
+    def completed(self, read: Callable[[], Key | None]) -> Key | None:
+        """The key that `read` finds, its stored count made whole by the uses that were not written when it was read.
+
+        Where they are being written just then it is read again: each use is counted once. Only with a database that
+        does not answer within PATIENCE may the last second be counted twice or not at all.
+        """
+        key, pending, is_sure = self._read(read)
+        if not is_sure:
+            if self._writing.acquire(timeout=PATIENCE):
+                self._writing.release()
+            key, pending, _ = self._read(read)
+        return key and msgspec.structs.replace(key, use_count=key.use_count + pending)
 
     def forget(self, uuid: str) -> None:
         """The key is gone."""
@@ -47,6 +67,20 @@ class UseCounts:
             timer.cancel()
         self._flush()
 
+    def _read(self, read: Callable[[], Key | None]) -> tuple[Key | None, int, bool]:
+        """What `read` finds, its pending uses, and whether they are surely not in the stored count."""
+        turn = self._turn
+        key = read()
+        if key is None:
+            return None, 0, True
+        with self._lock:
+            is_concerned = self._batch[key.uuid] > 0 or self._turn > turn + 2
+            is_sure = not is_concerned or (turn % 2 == 0 and self._turn == turn)
+            return key, self._unwritten(key.uuid), is_sure
+
+    def _unwritten(self, uuid: str) -> int:
+        return self._pending[uuid] + (self._batch[uuid] if self._turn % 2 else 0)
+
     def _on_time(self) -> None:
         with self._lock:
             self._timer = None
@@ -55,11 +89,19 @@ class UseCounts:
     def _flush(self) -> None:
         with self._writing:
             with self._lock:
-                batch, self._pending = self._pending, Counter()
-            if not batch:
-                return
+                if not self._pending:
+                    return
+                batch = self._batch = self._pending
+                self._pending = Counter()
+                self._turn += 1
+            failed = True
             try:
                 self._write(batch)
+                failed = False
             except Failure:  # the next use starts the clock again
+                pass
+            finally:
                 with self._lock:
-                    self._pending.update(batch)
+                    self._turn += 1
+                    if failed:
+                        self._pending.update(batch)
