@@ -1,13 +1,13 @@
 """What the parts know about themselves, as numbers for metrics; read at the moment they are asked for."""
 
 from hsmgate.adapters.metrics import Distribution, Metrics, Readings
-from hsmgate.adapters.pkcs11.keystore import TokenKeystore
 from hsmgate.config import Config
 from hsmgate.gate.protocol import Gatehouse
 from hsmgate.opening import Parts, not_checked
 from hsmgate.pki import path as paths
 from hsmgate.pki.trust import Role
 from hsmgate.responding import Responder
+from hsmgate.usecases.ports import Keystore
 from hsmgate.usecases.revocation import BUCKETS, Counts
 
 _OPENED = "1 where a protection is switched off on purpose"
@@ -29,9 +29,8 @@ def readings(config: Config, parts: Parts, house: Gatehouse | None, responder: R
     """All numbers. Names of keys, peers and certificates are not among them."""
     found = Readings()
     _opened(config, found)
-    if isinstance(parts.keystore, TokenKeystore):
-        found.number("hsmgate_token_up", "1 while the PKCS#11 token is in use", parts.keystore.token.is_up)
-        found.number("hsmgate_token_hung", "Calls that hang inside the PKCS#11 module", parts.keystore.token.hung)
+    if config.hsm.backend == "pkcs11":
+        _token(parts.keystore, found)
     if house is not None:
         found.number("hsmgate_connections", "Open TCP connections", house.census.total)
         found.number(
@@ -84,6 +83,14 @@ def _opened(config: Config, found: Readings) -> None:
     }
     for what, on in opened.items():
         found.number("hsmgate_opened", _OPENED, on, "what", what)
+
+
+def _token(keystore: Keystore, found: Readings) -> None:
+    from hsmgate.adapters.pkcs11.keystore import TokenKeystore  # here: who has no token starts without
+
+    if isinstance(keystore, TokenKeystore):
+        found.number("hsmgate_token_up", "1 while the PKCS#11 token is in use", keystore.token.is_up)
+        found.number("hsmgate_token_hung", "Calls that hang inside the PKCS#11 module", keystore.token.hung)
 
 
 def _trust(parts: Parts, found: Readings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -20,7 +21,6 @@ from hsmgate.adapters.certificates import SealedCertificates
 from hsmgate.adapters.keystores import TokenSettings, open_software, open_token
 from hsmgate.adapters.ocsp_http import Responders
 from hsmgate.adapters.own_certificate import ensure
-from hsmgate.adapters.pkcs11.keystore import TokenKeystore
 from hsmgate.adapters.private_files import make_folder
 from hsmgate.adapters.requests import SealedRequests
 from hsmgate.adapters.sealed_keys import TENANT
@@ -50,6 +50,9 @@ from hsmgate.pki.trust import TrustSet
 from hsmgate.usecases.ports import CipherRules, Keystore, Ports
 from hsmgate.usecases.revocation import Revocation, Settings
 from hsmgate.usecases.service import CONTRACT_VERSION, LICENCE
+
+if TYPE_CHECKING:
+    from hsmgate.adapters.pkcs11.keystore import TokenKeystore
 
 OWN_CERTIFICATE = Path("tls/self-signed.pem")  # below data-dir
 
@@ -167,7 +170,7 @@ def ports_of(config: Config, parts: Parts) -> Ports:
 
 def open_keystore(
     config: Config, database: Database, log: FilteringBoundLogger, opened: ExitStack, *, rehearsal: bool = False
-) -> SoftwareKeystore | TokenKeystore:
+) -> "SoftwareKeystore | TokenKeystore":
     """The backend that hsm.backend names. Failure: CONFIG_INVALID, STORE_UNREADABLE, CONNECTIVITY, INTEGRITY."""
     software, pkcs11, name = config.hsm.software, config.hsm.pkcs11, config.hsm.attestation_key_name
     if config.hsm.backend == "pkcs11":

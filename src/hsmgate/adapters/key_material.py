@@ -2,7 +2,6 @@
 
 import os
 
-from Crypto.Cipher import DES3
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo
@@ -82,7 +81,11 @@ def sign(
 
 def _secret(algorithm: KeyAlgorithm, size: int | None) -> bytes:
     octets = os.urandom(algorithm.fixed_octets or (size or 0) // 8)
-    return DES3.adjust_key_parity(octets) if algorithm.name == "TDEA" else octets
+    if algorithm.name != "TDEA":
+        return octets
+    from Crypto.Cipher import DES3
+
+    return DES3.adjust_key_parity(octets)
 
 
 def _generate(spec: KeySpec, size: int) -> PrivateKey:

@@ -3,12 +3,10 @@
 import os.path
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
-from hsmgate.adapters.pkcs11.keystore import TokenKeystore
-from hsmgate.adapters.pkcs11.library import Library
-from hsmgate.adapters.pkcs11.token import Token
 from hsmgate.adapters.sealing_key import (
     Passphrase,
     SealingKey,
@@ -23,6 +21,9 @@ from hsmgate.adapters.sql.keys import read_keystore
 from hsmgate.errors import Failure, Reason
 from hsmgate.record import Record
 from hsmgate.usecases.ports import Keystore
+
+if TYPE_CHECKING:
+    from hsmgate.adapters.pkcs11.keystore import TokenKeystore
 
 OWN_KEY = "sealing.key"
 
@@ -70,12 +71,16 @@ def open_token(
     log: FilteringBoundLogger,
     *,
     rehearsal: bool,
-) -> TokenKeystore:
+) -> "TokenKeystore":
     """The keys of a PKCS#11 token. In a rehearsal nothing is stored in it.
 
     Failure: CONFIG_INVALID (module, token, PIN, or a token that the database does not belong to), CONNECTIVITY,
     INTEGRITY.
     """
+    from hsmgate.adapters.pkcs11.keystore import TokenKeystore  # here: who has no token starts without
+    from hsmgate.adapters.pkcs11.library import Library
+    from hsmgate.adapters.pkcs11.token import Token
+
     token = Token(Library(given.module), given.label, given.pin, given.sessions, log)
     try:
         keystore = TokenKeystore(database, token, now, log, attestation_label, rehearsal=rehearsal)

@@ -3,15 +3,16 @@ too little.
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from Crypto.Cipher import PKCS1_v1_5
-from Crypto.PublicKey import RSA
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from hsmgate.domain.cipher import Cipher
 from hsmgate.errors import Failure, Reason
+
+if TYPE_CHECKING:
+    from Crypto.PublicKey import RSA
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "SHA1": hashes.SHA1,
@@ -58,6 +59,8 @@ def open_pkcs1(private: rsa.RSAPrivateKey, ciphertext: bytes) -> bytes:
     The cryptographic library would answer a wrong padding with random octets, which no client could tell from a
     payload; this one looks at every octet before it says anything.
     """
+    from Crypto.Cipher import PKCS1_v1_5
+
     wrong = os.urandom(_MARK)
     opened = PKCS1_v1_5.new(_other_library(private)).decrypt(ciphertext, wrong)
     if opened == wrong:
@@ -82,7 +85,9 @@ def _raw(private: rsa.RSAPrivateKey, ciphertext: bytes) -> bytes:
     return opened
 
 
-def _other_library(private: rsa.RSAPrivateKey) -> RSA.RsaKey:
+def _other_library(private: rsa.RSAPrivateKey) -> "RSA.RsaKey":
+    from Crypto.PublicKey import RSA  # here: a start is shorter without
+
     numbers = private.private_numbers()
     public = numbers.public_numbers
     return RSA.construct((public.n, public.e, numbers.d, numbers.p, numbers.q), consistency_check=False)

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from types import MappingProxyType
 
-from Crypto.Hash import RIPEMD160
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsmgate.domain.curve import SECP256K1_OID
@@ -27,6 +26,8 @@ class AddressFormat(Record):
 
 
 def _hash160(key: Key) -> bytes:
+    from Crypto.Hash import RIPEMD160
+
     return RIPEMD160.new(hashlib.sha256(secp256k1_point(key)).digest()).digest()
 
 

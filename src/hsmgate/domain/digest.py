@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Callable
 
-from Crypto.Hash import keccak
-
 from hsmgate.domain.signature_algorithm import SignatureAlgorithm
 from hsmgate.errors import Failure, Reason
 
@@ -13,7 +11,13 @@ _PKCS1_OVERHEAD = 11  # octets around the payload, RFC 8017 section 7.2.1
 
 def _keccak(bits: int) -> Callable[[bytes], bytes]:
     """The original Keccak, with padding 0x01, which is not SHA-3."""
-    return lambda data: keccak.new(digest_bits=bits, data=data).digest()
+
+    def digest(data: bytes) -> bytes:
+        from Crypto.Hash import keccak  # here, as all of this package: a start is shorter without
+
+        return keccak.new(digest_bits=bits, data=data).digest()
+
+    return digest
 
 
 def _hash(name: str) -> Callable[[bytes], bytes]:

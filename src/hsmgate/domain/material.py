@@ -1,7 +1,5 @@
 """Key material from outside: what it is, proven by reading it, and re-encoded so that nothing else comes in with it."""
 
-from Crypto.Cipher import DES3
-from Crypto.PublicKey import DSA
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
@@ -139,6 +137,8 @@ def _curve_oid(name: str) -> str:
 
 def _check_dsa(public: dsa.DSAPublicKey) -> None:
     """Whether p, q, g and y are what they should be: the cryptographic library takes them as they come."""
+    from Crypto.PublicKey import DSA
+
     numbers = public.public_numbers()
     group = numbers.parameter_numbers
     try:
@@ -151,6 +151,8 @@ def _check_dsa(public: dsa.DSAPublicKey) -> None:
 
 
 def _three_keys(octets: bytes) -> bytes:
+    from Crypto.Cipher import DES3
+
     try:
         DES3.adjust_key_parity(octets)
     except ValueError:

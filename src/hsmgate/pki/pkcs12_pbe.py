@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 
-from Crypto.Cipher import ARC2
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherAlgorithm
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -158,6 +157,8 @@ def _unpadded(name: str, key: bytes, iv: bytes, data: bytes) -> bytes:
     if not data or len(data) % block:
         raise Failure(Reason.STORE_UNREADABLE, "has an encrypted part of a wrong length")
     if name == "RC2":
+        from Crypto.Cipher import ARC2
+
         legacy = ARC2.new(key, ARC2.MODE_CBC, iv=iv, effective_keylen=8 * len(key))  # noqa: S304 - old files have it
         plain = legacy.decrypt(data)
     else:
