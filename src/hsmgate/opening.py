@@ -119,7 +119,7 @@ def _open(config: Config, log: FilteringBoundLogger, opened: ExitStack, *, rehea
     responders = Responders(given.ocsp.allowed_responders)
     breaker = Breaker(responders.ask, given.ocsp.timeout, log)
     remembered = RevocationRows(database)
-    own_pki = OwnPki(AuthorityRows(database), given.ocsp.timeout)
+    own_pki = OwnPki(AuthorityRows(database), given.ocsp.timeout, waits_for_nobody=database.is_local)
     return Parts(
         plan=plan,
         log=log,
@@ -165,7 +165,12 @@ def ports_of(config: Config, parts: Parts) -> Ports:
         parts.request_signers,
         parts.certificates,
         results_once=config.delete_request_after_fetch,
+        waits_for_nobody=_waits_for_nobody(config, parts.database),
     )
+
+
+def _waits_for_nobody(config: Config, database: Database) -> bool:
+    return config.hsm.backend == "software" and database.is_local and not config.hsmgate.audit.fsync
 
 
 def open_keystore(

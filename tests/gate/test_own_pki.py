@@ -1,5 +1,6 @@
 """Certificates of our own authorities at the real gate: judged by the database at each request, nobody else asked."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from hsmgate.adapters.sql import Database, connect
 from hsmgate.adapters.sql.authorities import AuthorityRows
 from hsmgate.adapters.sql.schema import authority, issued
 from hsmgate.errors import Failure, Reason
+from hsmgate.gate.own_pki import OwnPki
 from hsmgate.gate.revocation import OcspSettings
 from hsmgate.pki.issued import Issued, Revoked
 from hsmgate.usecases.revocation import Remembered, Settings
@@ -119,6 +121,23 @@ def test_a_database_that_hangs_is_not_waited_for(gate: OcspGate, client: Made) -
     finally:
         release.set()
         gate.close_lane("/hangs")
+
+
+@pytest.mark.parametrize("waits_for_nobody", [True, False])
+def test_a_database_on_this_machine_is_read_without_a_thread(*, waits_for_nobody: bool) -> None:
+    threads = []
+
+    class Noting(OwnAuthorities):
+        def find(self, name: str, serial: int) -> Issued | None:
+            threads.append(threading.get_ident())
+            return super().find(name, serial)
+
+    made = Noting({"clients": who("ca")})
+    made.issued["clients", 7] = GOOD
+    pki = OwnPki(made, 5.0, waits_for_nobody=waits_for_nobody)
+    assert asyncio.run(pki.look_up([("clients", 7), ("clients", 8)])) == [GOOD, None]
+    assert (set(threads) == {threading.get_ident()}) == waits_for_nobody
+    assert len(threads) == 2
 
 
 def test_bounded_freshness_does_not_delay_our_own_word(gate: OcspGate, client: Made) -> None:

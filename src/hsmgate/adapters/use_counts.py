@@ -10,7 +10,7 @@ from hsmgate.domain.key import Key
 from hsmgate.errors import Failure
 
 INTERVAL = 1.0  # seconds
-PATIENCE = 0.1  # seconds that a reader waits for a write to end
+PATIENCE = 0.05  # seconds that a reader waits for a write to end
 
 
 class UseCounts:

@@ -1,6 +1,7 @@
-"""The way of every request: row, site, admission, body, its turn, one hop to a worker thread, answer."""
+"""The way of every request: row, site, admission, body, its turn, its work (in a thread where it is long), answer."""
 
 import asyncio
+import functools
 import itertools
 import re
 import time
@@ -13,6 +14,7 @@ import msgspec
 
 from hsmgate.api import body, journal, signed
 from hsmgate.api.asgi import Headers, Receive, Scope, Send, values
+from hsmgate.api.durations import Durations
 from hsmgate.api.guesses import Guesses
 from hsmgate.api.journal import Ticket
 from hsmgate.api.lanes import LANES, Bounds, Cost, Lane
@@ -103,6 +105,7 @@ class Dispatcher:
         self._lanes = {cost: Lane(bounds) for cost, bounds in lanes.items()}
         self._guesses = guesses or Guesses(time.monotonic)
         self._documents = documents
+        self._durations = Durations()
         self._waiting = 0
         self._paths = Paths(ROUTES)
         self._demands = {row.action: demand_of(row, strict=strict_roles) for row in ROUTES}
@@ -173,7 +176,8 @@ class Dispatcher:
         try:
             if asyncio.get_running_loop().time() - judged > self._judged_for:
                 ticket = await self._admitted(scope, route.action, request_id, demand)
-            return route.ok, await self._hop(lambda: self._work(route, params, decoded, raw, ticket))
+            work = functools.partial(self._work, route, params, decoded, raw, ticket)
+            return route.ok, await self._done(route, decoded, work, is_costly=lane is not None)
         finally:
             if lane is not None:
                 lane.leave()
@@ -188,6 +192,13 @@ class Dispatcher:
                 await self._note(Ticket(action, request_id, refused.fingerprint), failure)
             raise
         return _ticket(scope, action, request_id, peer)
+
+    async def _done(self, route: Route, decoded: object, work: Callable[[], Document], *, is_costly: bool) -> Document:
+        """What waits for nobody and is short runs here and now, the rest in a worker thread. Failure: as `_hop`."""
+        kind = (route.action, route.kind(decoded))
+        if self._ports.waits_for_nobody and route.only_reads and not is_costly and self._durations.are_short(kind):
+            return self._durations.timed(kind, work)
+        return await self._hop(lambda: self._durations.timed(kind, work))
 
     async def _hop(self, work: Callable[[], T]) -> T:
         """Run what blocks in a worker thread. Failure: OVERLOADED, and those of `work`."""
@@ -212,7 +223,7 @@ class Dispatcher:
         raw: bytes,
         ticket: Ticket,
     ) -> Document:
-        """In a worker thread: plan, intent, use case, outcome. The outcome stands before the answer leaves."""
+        """Plan, intent, use case, outcome. The outcome stands before the answer leaves."""
         facts: Facts = {}
         intended = False
         try:

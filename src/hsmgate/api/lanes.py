@@ -26,6 +26,7 @@ from hsmgate.api.wire.requests import (
 )
 from hsmgate.api.wire.wrapping import UnwrapBody, WrapBody
 from hsmgate.domain.algorithm import is_slow_to_make
+from hsmgate.domain.signature_algorithm import SIGNATURE_NAMES
 from hsmgate.errors import Failure, Reason
 from hsmgate.record import Record
 
@@ -110,6 +111,17 @@ class Lane:
 def quick(_body: object) -> Cost:
     """Neither a password nor primes."""
     return Cost.QUICK
+
+
+def alike(_body: object) -> str:
+    """All take about as long."""
+    return ""
+
+
+def kind_of_signature(body: SignBody) -> str:
+    """POST /v1/synchronousSign: what an algorithm takes is of another order with RSA than with curves."""
+    name = body.sign_request.signature_algorithm
+    return name if name in SIGNATURE_NAMES else ""
 
 
 def of_creation(body: CreateKeyBody) -> Cost:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from hsmgate.api import calls, certificate_calls, key_calls, lanes, request_calls
 from hsmgate.api.lanes import Cost
 from hsmgate.api.pages import calls as pages
@@ -56,6 +58,8 @@ class Route(Record):
     cost: Callable[[Any], Cost] = lanes.quick  # of a decoded body
     comma: bool = False  # one before the last brace of the body is passed over: a client sends it
     with_query: bool = False  # the planner gets the query as its last parameter, still encoded
+    only_reads: bool = False  # of the database: nothing that makes it wait for another writer
+    kind: Callable[[Any], str] = lanes.alike  # of a decoded body: what takes about as long
 
     @property
     def action(self) -> str:
@@ -67,6 +71,20 @@ def _using(
 ) -> Route:
     """A row of keyOperationToken that uses a key."""
     return Route("POST", path, Role.KO, plan, ok, body, limit, touches_key=True, cost=cost)
+
+
+def _computing(
+    path: str,
+    plan: Planner,
+    body: type,
+    cost: Callable[[Any], Cost],
+    *,
+    limit: int = 256 * KB,
+    kind: Callable[[Any], str] = lanes.alike,
+) -> Route:
+    """A row of keyOperationToken that uses a key, and leaves everything as it was."""
+    row = _using(path, plan, body, cost, limit=limit)
+    return msgspec.structs.replace(row, only_reads=True, kind=kind)
 
 
 def _certifying(
@@ -101,12 +119,12 @@ _CERTIFICATES = (
 )
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/v1/versionInfo", Role.SV, calls.version_info),
-    Route("GET", "/v1/licenseInfo", Role.SV, calls.license_info),
+    Route("GET", "/v1/versionInfo", Role.SV, calls.version_info, only_reads=True),
+    Route("GET", "/v1/licenseInfo", Role.SV, calls.license_info, only_reads=True),
     Route("GET", "/v1/keystore/statistics", Role.SV, calls.statistics),
     Route("GET", "/v1/hsm/log", Role.SV, calls.hsm_log),
     Route("GET", "/v1/hsm/log/download", Role.SV, calls.hsm_log_download),
-    Route("GET", "/v1/generateRandom/{length}", Role.KO, calls.generate_random),
+    Route("GET", "/v1/generateRandom/{length}", Role.KO, calls.generate_random, only_reads=True),
     Route(
         "POST",
         "/v1/key",
@@ -118,7 +136,7 @@ ROUTES: tuple[Route, ...] = (
         touches_key=True,
         cost=lanes.of_creation,
     ),
-    Route("GET", "/v1/key", Role.KM, calls.list_keys),
+    Route("GET", "/v1/key", Role.KM, calls.list_keys, only_reads=True),
     Route(
         "POST", "/v1/key/attributes", Role.KM, calls.key_attributes, 200, KeyBody, touches_key=True, cost=lanes.of_key
     ),
@@ -128,22 +146,22 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/key/deleteKey", Role.KM, calls.delete_key, 200, KeyBody, touches_key=True, cost=lanes.of_key),
     Route("DELETE", "/v1/key/{keyName}", Role.KM, calls.delete_named_key, touches_key=True),
     Route("GET", "/v1/attestation/{keyName}", Role.KM, calls.attestation_key, touches_key=True),  # may be made now
+    _computing("/v1/synchronousSign", calls.sign, SignBody, lanes.of_signature, kind=lanes.kind_of_signature),
     Route(
         "POST",
-        "/v1/synchronousSign",
+        "/v1/verify",
         Role.KO,
-        calls.sign,
+        calls.verify,
         200,
-        SignBody,
+        VerifyBody,
         256 * KB,
-        touches_key=True,
-        cost=lanes.of_signature,
+        cost=lanes.of_verification,
+        only_reads=True,
     ),
-    Route("POST", "/v1/verify", Role.KO, calls.verify, 200, VerifyBody, 256 * KB, cost=lanes.of_verification),
-    _using("/v1/encrypt", key_calls.encrypt, EncryptBody, lanes.of_encryption, limit=256 * KB),
-    _using("/v1/synchronousDecrypt", key_calls.decrypt, DecryptBody, lanes.of_decryption, limit=256 * KB),
-    _using("/v1/synchronousHmac", key_calls.hmac, HmacBody, lanes.of_hmac, limit=256 * KB),
-    _using("/v1/wrap", key_calls.wrap, WrapBody, lanes.of_wrapping),
+    _computing("/v1/encrypt", key_calls.encrypt, EncryptBody, lanes.of_encryption),
+    _computing("/v1/synchronousDecrypt", key_calls.decrypt, DecryptBody, lanes.of_decryption),
+    _computing("/v1/synchronousHmac", key_calls.hmac, HmacBody, lanes.of_hmac),
+    _computing("/v1/wrap", key_calls.wrap, WrapBody, lanes.of_wrapping, limit=16 * KB),
     _using("/v1/synchronousUnwrap", key_calls.unwrap, UnwrapBody, lanes.of_unwrapping, 201, limit=256 * KB),
     _using("/v1/synchronousBlock", key_calls.block, BlockBody, lanes.of_block),
     _using("/v1/synchronousUnblock", key_calls.unblock, UnblockBody, lanes.of_unblock),

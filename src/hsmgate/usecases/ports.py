@@ -306,3 +306,6 @@ class Ports:
     request_signers: frozenset[bytes] = frozenset()  # keys that may sign requests (SPKI); none: anybody's, or unsigned
     certificates: Certificates | None = None  # None: keys have none here
     results_once: bool = False  # a request is removed when its result is handed out
+    waits_for_nobody: bool = (
+        False  # to read, use a key and audit takes no token, server or disk that could make one wait
+    )

@@ -29,6 +29,7 @@ class Database:
     def __init__(self, engine: Engine, let_go: Callable[[], None] = lambda: None) -> None:
         """`let_go` is called once, when it is closed."""
         self.engine = engine
+        self.is_local = engine.dialect.name == "sqlite"  # reads wait for no other process
         self._let_go: Callable[[], None] | None = let_go
         # for fetch, out of the pool: to take one from there and give it back costs several times a query
         self._ready = deque[PoolProxiedConnection]()
