@@ -33,6 +33,7 @@ from hsmgate.usecases.keys import CreateKey
 from hsmgate.usecases.ports import AuditEvent, Ports
 from hsmgate.usecases.wrap import Unwrap, Wrap, unwrap, wrap
 
+_NEWEST = 5  # keys that are wrapped with each other
 _INTEGRITY = b"\xa6" * 8
 _serial = itertools.count(1)
 _MINE = RSA.generate(2048)  # the thief's own pair
@@ -71,13 +72,16 @@ def flags(extractable: bool, sensitive: bool, opens: bool, wraps: bool | None) -
     )
 
 
+GUARD = flags(False, True, False, True)
+GUARDED = flags(True, True, True, None)  # what a guard is for
+
 any_flags = st.builds(flags, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([True, None, False]))
 # those that single requests ask for stand in front, so that long ways are walked often
 every_flags = (
     st.sampled_from(
         [
-            flags(False, True, False, True),  # a guard
-            flags(True, True, True, None),  # what a guard is for
+            GUARD,
+            GUARDED,
             flags(True, False, True, True),  # what the Go client makes
             flags(False, True, True, True),  # it wraps and decrypts
         ]
@@ -95,14 +99,16 @@ class Thief(RuleBasedStateMachine):
     labels = Bundle("labels")
     blobs = Bundle("blobs")
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(target=labels)
+    def begin(self) -> object:
+        """A service that is in use: it has a guard and a key that may leave wrapped by it."""
         self.ports = Ports(self.store, NoAudit(), lambda: 0.0, (), "")
         self.known: dict[bytes, str] = {}  # octets, and how they were learnt
         self.protected: dict[bytes, str] = {}  # octets of keys that were made sensitive, and their label
         self.alive: list[str] = []
         self.wrapped: list[Blob] = []
         self.tried: set[tuple[object, Blob]] = set()
+        return multiple(*(self._create("AES", 128, wish) for wish in (GUARD, GUARDED)))
 
     # what may be asked
 
@@ -130,13 +136,14 @@ class Thief(RuleBasedStateMachine):
     def import_a_private_key_of_mine(self, wish: KeyAttributes) -> object:
         return self._import(bring_in.ImportKey(self._label(), "RSA", wish, private=_MY_OCTETS), _MY_OCTETS)
 
-    @rule(target=blobs, by=labels, pad=st.booleans())
-    def wrap_all(self, by: str, pad: bool) -> object:
-        rsa = self.store.find(by).algorithm == "RSA"
-        plain = ("RSA_WRAP_PAD" if pad else "RSA_WRAP_OAEP") if rsa else f"AES_WRAP{'_PAD' if pad else ''}"
+    @rule(target=blobs, pad=st.booleans())
+    def wrap_all(self, pad: bool) -> object:
+        """Each key with each."""
         made = []
-        for label in self.alive:
-            method = plain if rsa or self.store.find(label).algorithm == "AES" else f"{plain}_RSA"
+        for by, label in itertools.product(self.alive[-_NEWEST:], repeat=2):
+            with_rsa = self.store.find(by).algorithm == "RSA"
+            plain = ("RSA_WRAP_PAD" if pad else "RSA_WRAP_OAEP") if with_rsa else f"AES_WRAP{'_PAD' if pad else ''}"
+            method = plain if with_rsa or self.store.find(label).algorithm == "AES" else f"{plain}_RSA"
             with suppress(Failure):
                 made.append(Blob(wrap(self.ports, Wrap(label, by, method)), by, method))
         self.wrapped += made

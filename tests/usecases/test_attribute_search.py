@@ -85,8 +85,6 @@ def sensitive_exported(key: Key) -> None:
 
 guards, brought_in, check_export = protection.guards, protection.brought_in, protection.check_export
 
-FAR = (pytest.mark.long, pytest.mark.timeout(1800))
-NEAR = {"a key that decrypts guards", "an imported key guards", "a sensitive key is exported"}  # found soon
 HOLES: dict[str, tuple[object, str, Callable[..., object]]] = {
     "every key wraps sensitive ones": (protection, "guards", always),
     "a key that decrypts guards": (protection, "guards", decrypting_guards),
@@ -96,7 +94,7 @@ HOLES: dict[str, tuple[object, str, Callable[..., object]]] = {
 }
 
 
-@pytest.mark.parametrize("hole", [hole if hole in NEAR else pytest.param(hole, marks=FAR) for hole in HOLES])
+@pytest.mark.parametrize("hole", HOLES)
 def test_a_planted_hole_is_found(monkeypatch: pytest.MonkeyPatch, store: SoftwareKeystore, hole: str) -> None:
     monkeypatch.setattr(*HOLES[hole])
     with pytest.raises(AssertionError):
