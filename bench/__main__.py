@@ -79,7 +79,7 @@ def main() -> None:
     try:
         place = servers.make_place(scratch / "quickstart")
         context = load.client_context(place.ca, place.client_pem)
-        with servers.hsmgate(place) as ours, servers.nginx(place, ANSWER) as reference:
+        with servers.hsmgate(place, servers.with_own_pki(place)) as ours, servers.nginx(place, ANSWER) as reference:
             load.keep_alive(context, ours.port, load.request("POST", "/v1/key", KEY), load.CONNECTIONS, (201, 400))
             table = rows(options.scale)
             for number in range(options.rounds + 1):

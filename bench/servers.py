@@ -78,7 +78,7 @@ def free_port() -> int:
 
 
 def make_place(folder: Path) -> Place:
-    """A quickstart with OCSP off (nginx checks none either), and its bundles as PEM."""
+    """A quickstart, and its bundles as PEM."""
     subprocess.run([sys.executable, "-m", "hsmgate", "quickstart", str(folder)], check=True, stdout=subprocess.DEVNULL)
     client = folder / "client.pem"
     password = (folder / "client.p12.password").read_text().strip()
@@ -102,6 +102,11 @@ def wait(port: int) -> None:
             return
         time.sleep(0.05)
     raise SystemExit(f"nothing listens on port {port}")
+
+
+def with_own_pki(place: Place) -> dict[str, str]:
+    """Settings: as the quickstart has it, each request reads in its PKI that the client is not revoked."""
+    return {"HSMGATE_DATA_DIR": str(place.folder / "data")}
 
 
 @contextlib.contextmanager
