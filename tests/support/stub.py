@@ -71,6 +71,10 @@ class Stub:
         """From now on each of two handles names the other object."""
         self._library.stub_swap(ctypes.c_ulong(one), ctypes.c_ulong(other))
 
+    def show_twice(self, *, on: bool) -> None:
+        """Every object is found twice, or no longer so."""
+        self._library.stub_twice(int(on))
+
     def calls(self, function: str) -> int:
         """How often it was called."""
         return int(self._library.stub_calls(FUNCTIONS[function]))

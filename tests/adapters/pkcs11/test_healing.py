@@ -4,6 +4,7 @@ import dataclasses
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 
 from hsmgate.adapters.pkcs11.keystore import TokenKeystore
 from hsmgate.adapters.pkcs11.library import Library
+from hsmgate.adapters.pkcs11.objects import OWN_ID
 from hsmgate.adapters.pkcs11.token import LIST_SECONDS
 from hsmgate.domain.key import Key, KeyAttributes, KeySpec
+from hsmgate.domain.material import secret_material
 from hsmgate.domain.verification import verify
 from hsmgate.errors import Failure, Reason
 from hsmgate.usecases.ports import CipherExtra, Locked
-from support.hsm_tokens import Place, open_keystore, open_token, softhsm
+from support.hsm_tokens import SOFTHSM, Place, open_keystore, open_token, softhsm
 from support.keystore_contract import NO_EXTRA, label, raises, spec_of
 from support.stub import FOREVER, Stub, needs_compiler
 
@@ -24,6 +27,7 @@ pytestmark = needs_compiler
 PATIENCE = 30.0  # seconds; a bound for a noisy machine, never the expected time
 CALL_SECONDS = 2.0
 SESSION_HANDLE_INVALID, USER_NOT_LOGGED_IN, DEVICE_ERROR, GENERAL_ERROR = 0xB3, 0x101, 0x30, 0x5
+TEMPLATE_INCONSISTENT = 0xD1
 OPENS = KeyAttributes(decrypt=True, unwrap=True, extractable=True)
 ALGORITHM = "SHA256_WITH_ECDSA"
 
@@ -60,6 +64,7 @@ def store(opened: TokenKeystore, stub: Stub) -> Iterator[TokenKeystore]:
     yield opened
     stub.release()
     stub.swap(0, 0)
+    stub.show_twice(on=False)
     waited(lambda: opened.token.is_up and opened.token.hung == 0)
 
 
@@ -441,3 +446,60 @@ def test_a_module_is_not_carried_over_a_fork(store: TokenKeystore, key: Key, mon
         with raises(Reason.INTERNAL):
             store.sign(key, None, ALGORITHM, b"m", NO_EXTRA)
     signs(store, key)
+
+
+# what SoftHSM does now and then, where several processes store objects in one token
+
+
+def test_a_key_that_the_token_shows_twice_is_used(store: TokenKeystore, stub: Stub, key: Key, secret: Key) -> None:
+    store.token.renew()
+    stub.show_twice(on=True)
+    signs(store, key)
+    encrypts(store, secret)
+
+
+def test_a_key_that_the_token_shows_twice_is_destroyed_whole(store: TokenKeystore, stub: Stub) -> None:
+    stub.show_twice(on=True)
+    for spec in (spec_of("secp256r1", label()), KeySpec(label(), "AES", OPENS, key_size=128)):
+        made = store.create(spec, None)
+        assert made.label.encode() in stub.place.tool("--list-objects", module=SOFTHSM)
+        store.delete(made, None)
+        assert made.label.encode() not in stub.place.tool("--list-objects", module=SOFTHSM)
+    stub.show_twice(on=False)
+
+
+def test_two_secrets_of_one_identifier_are_not_taken_for_one(store: TokenKeystore, stub: Stub) -> None:
+    made = store.create(KeySpec(label(), "AES", OPENS, key_size=128), None)
+    identifier = (OWN_ID + uuid.UUID(made.uuid).bytes).hex()
+    other = stub.place.module.with_name("other")
+    other.write_bytes(bytes(range(16)))
+    stub.place.tool(
+        *("--write-object", str(other), "--type", "secrkey", "--key-type", "AES:16", "--label", made.label),
+        *("--id", identifier),
+        module=SOFTHSM,
+    )
+    store.token.renew()
+    with raises(Reason.KEYSTORE):
+        store.encrypt(made, None, "AES_GCM", b"m", CipherExtra(tag_bits=128))
+
+
+@pytest.mark.parametrize("value", [TEMPLATE_INCONSISTENT, 0xD0], ids=["template-inconsistent", "template-incomplete"])
+def test_making_that_is_refused_once_is_tried_again(store: TokenKeystore, stub: Stub, value: int) -> None:
+    stub.fail("C_GenerateKeyPair", value)
+    signs(store, store.create(spec_of("secp256r1", label()), None))
+    wrapping = store.create(KeySpec(label(), "AES", OPENS, key_size=128), None)
+    octets = os.urandom(16)
+    wrapped = store.wrap(Locked(_imported(store, octets), None), Locked(wrapping, None), "AES_WRAP")
+    stub.fail("C_UnwrapKey", value)
+    made = store.unwrap(Locked(wrapping, None), "AES_WRAP", wrapped, KeySpec(label(), "AES", OPENS), None)
+    encrypts(store, made)
+
+
+def test_making_that_is_refused_twice_is_refused(store: TokenKeystore, stub: Stub) -> None:
+    stub.fail("C_GenerateKeyPair", TEMPLATE_INCONSISTENT, count=2)
+    with raises(Reason.KEYSTORE):
+        store.create(spec_of("secp256r1", label()), None)
+
+
+def _imported(store: TokenKeystore, octets: bytes) -> Key:
+    return store.bring_in(KeySpec(label(), "AES", OPENS), secret_material("AES", octets), None)

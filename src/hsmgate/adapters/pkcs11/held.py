@@ -1,7 +1,7 @@
 """The keys of a token as its objects: found, made, used. Runs on the threads of the token; knows no records."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from hsmgate.adapters import rsa_ciphers
 from hsmgate.adapters.pkcs11 import ciphers, importing, wrapping
 from hsmgate.adapters.pkcs11.direct import Direct
+from hsmgate.adapters.pkcs11.losses import failure_of, loss_of
 from hsmgate.adapters.pkcs11.macs import mac
 from hsmgate.adapters.pkcs11.making import Made, destroy, generate
 from hsmgate.adapters.pkcs11.objects import OWN_ID, attribute, find, public_der
@@ -155,7 +156,7 @@ class HeldKeys:
             found = [item for item in found if public_der(seat.session, item) == key.public_key]
         if not found:
             self._token.check_login(seat)
-        if len(found) != 1:
+        if len(found) != 1 and not _is_one(found, key):
             raise Failure(Reason.KEYSTORE, f"the token holds {len(found) or 'no'} objects of the key '{key.label}'")
         return found[0]
 
@@ -175,7 +176,7 @@ class HeldKeys:
     def _renewed(self, work: Callable[[Seat], T], identifier: bytes, seconds: float | None = None) -> T:
         """Run what makes objects; what a try leaves behind that fails is destroyed, at the latest before the next."""
 
-        def again(seat: Seat) -> T:
+        def once(seat: Seat) -> T:
             destroy(seat.session, identifier)
             try:
                 return work(seat)
@@ -184,7 +185,15 @@ class HeldKeys:
                     destroy(seat.session, identifier)
                 raise
 
-        return self._token.run(again, seconds)
+        def twice(seat: Seat) -> T:
+            try:
+                return once(seat)
+            except (PKCS11Error, Failure) as error:
+                if not _may_be_chance(error):
+                    raise
+                return once(seat)
+
+        return self._token.run(twice, seconds)
 
     def _destroy(self, seat: Seat, key: Key) -> None:
         if destroy(seat.session, uuid.UUID(key.uuid).bytes):
@@ -206,8 +215,25 @@ def _try_out(item: Any, spec: KeySpec) -> None:  # noqa: ANN401
         mac(item, spec.algorithm, spec.label, b"")
 
 
+def _may_be_chance(error: PKCS11Error | Failure) -> bool:
+    """Whether a second try may help. SoftHSM refuses some where another process stores an object at the same moment."""
+    if isinstance(error, Failure):
+        return error.reason in {Reason.UNWRAP_FAILED, Reason.KEYSTORE}
+    return loss_of(error) is None and failure_of(error).reason is Reason.KEYSTORE
+
+
 def _whole(row: Cipher, public: RSAPublicKey | None, decrypted: bytes, payload: bytes) -> bytes:
     return ciphers.whole_number(public, decrypted, payload) if public is not None and row.mode == "RAW" else decrypted
+
+
+def _is_one(found: Sequence[Any], key: Key) -> bool:
+    """Whether a token shows one object several times, as SoftHSM does where another process stores at the same moment.
+
+    An identifier of ours is never given twice, so all are one key, unless they tell that they are not.
+    """
+    if not found or (attribute(found[0], Attribute.ID) or b"") != _own_id(key):
+        return False
+    return len({attribute(item, Attribute.CHECK_VALUE) for item in found}) == 1
 
 
 def _own_id(key: Key) -> bytes:

@@ -1,5 +1,6 @@
 """Makes keys in the token: never to leave it, unless somebody asks for that."""
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pkcs11
@@ -30,6 +31,9 @@ GENERATORS = {
     "TDEA": Mechanism.DES3_KEY_GEN,
     **dict.fromkeys(HMAC_HASHES, Mechanism.GENERIC_SECRET_KEY_GEN),
 }
+
+
+_MOST_OBJECTS = 16  # under one identifier: two, or what tries that were cut off left behind
 
 
 class Made(NamedTuple):
@@ -74,10 +78,14 @@ def generate(session: pkcs11.Session, maker: Vendor, spec: KeySpec, identifier: 
 
 def destroy(session: pkcs11.Session, identifier: bytes) -> int:
     """Destroy all that was made under this identifier; how many objects that were. May raise PKCS11Error."""
-    mine = find(session, id=OWN_ID + identifier)
-    for item in mine:
-        item.destroy()
-    return len(mine)
+    count = 0
+    while mine := find(session, id=OWN_ID + identifier):  # anew each time: a token may show one object twice
+        if count == _MOST_OBJECTS:
+            raise Failure(Reason.KEYSTORE, "the token does not let go of objects that it destroyed")
+        with suppress(pkcs11.ObjectHandleInvalid):
+            mine[0].destroy()
+        count += 1
+    return count
 
 
 def public_template(spec: KeySpec, maker: Vendor) -> Template:
