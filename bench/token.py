@@ -1,6 +1,7 @@
 """Signing in a token, through the keystore and by a bare loop of C_SignInit and C_Sign on the same token, in turn."""
 
 import ctypes
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -8,7 +9,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -24,6 +28,9 @@ _PIN = "1234"
 _SIGN_INIT, _SIGN = 42, 43
 _ECDSA, _RSA_PKCS = 0x1041, 0x1
 _DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
+_PATIENCE = 600  # seconds
+_Pair = tuple[tuple[float, float], tuple[float, float]]  # CPU and wall seconds of ours, then of the bare loop
+_SHAPES = {"1 worker": (1, 1), "1 worker, 2 threads": (1, 2), "2 workers": (2, 1)}  # processes, threads in each
 _SIGNS = KeyAttributes(sign=True)
 KINDS = {
     "P-256": (
@@ -74,29 +81,71 @@ class Bare:
 
 def measure(folder: Path, rounds: int, scale: float) -> list[dict[str, float | str]]:
     """Rows of medians: microseconds of CPU per signature each way, their ratio in rounds side by side, and rates."""
-    module = _make_token(folder)
-    token = Token(Library(module), "bench", _PIN, 4, structlog.get_logger())
-    keystore = TokenKeystore(sql.connect(None, None, None, folder), token, time.time, structlog.get_logger())
-    bare, rows = Bare(module), list[dict[str, float | str]]()
-    try:
-        for name, (spec, algorithm, mechanism, data, usual) in KINDS.items():
-            key, count = keystore.create(spec, None), max(10, int(usual * scale))
-            payload = data[-32:]
-            for threads in (1, 2):
-                ours = _ours(keystore, key, algorithm, payload, count // threads)
-                raw = _bare(token, keystore, key, bare, mechanism, data, count // threads, threads)
-                rows.append(
-                    {
-                        "row": f"{name}, {threads} thread{'s' * (threads > 1)}",
-                        **_compare(ours, raw, threads, rounds, count),
-                    }
-                )
-    finally:
-        keystore.close()
+    _make_token(folder)
+    with _Opened(folder) as opened:
+        for spec, *_ in KINDS.values():
+            opened.keystore.create(spec, None)
+    rows = list[dict[str, float | str]]()
+    for name in KINDS:
+        rows += [_row(f"{name}, {title}", folder, name, *shape, rounds, scale) for title, shape in _SHAPES.items()]
     return rows
 
 
-def _make_token(folder: Path) -> Path:
+class _Opened:
+    """The token and its keystore in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        os.environ["SOFTHSM2_CONF"] = str(folder / "softhsm2.conf")
+        log = structlog.get_logger()
+        self.token = Token(Library(folder / "module.so"), "bench", _PIN, 4, log)
+        self.keystore = TokenKeystore(sql.connect(None, None, None, folder), self.token, time.time, log)
+        self.bare = Bare(folder / "module.so")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.keystore.close()
+
+
+def _row(
+    title: str, folder: Path, kind: str, workers: int, threads: int, rounds: int, scale: float
+) -> dict[str, float | str]:
+    """All workers do the same at the same time: a round of ours, a round of the bare loop, and so on."""
+    context = multiprocessing.get_context("spawn")
+    found: Queue[list[_Pair]] = context.Queue()
+    together = context.Barrier(workers)
+    count = max(10, int(KINDS[kind][-1] * scale)) // (workers * threads)
+    given = (folder, kind, threads, count, rounds, together, found)
+    processes = [context.Process(target=_work, args=given) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    results = [found.get(timeout=_PATIENCE) for _ in processes]
+    for process in processes:
+        process.join()
+    return {"row": title, **_medians(results, count * threads)}
+
+
+def _work(
+    folder: Path, kind: str, threads: int, count: int, rounds: int, together: Barrier, found: "Queue[list[_Pair]]"
+) -> None:
+    """One worker process."""
+    spec, algorithm, mechanism, data, _ = KINDS[kind]
+    with _Opened(folder) as opened:
+        key = opened.keystore.find(spec.label)
+        ours = _ours(opened.keystore, key, algorithm, data[-32:], count)
+        raw = _bare(opened.token, opened.keystore, key, opened.bare, mechanism, data, count, threads)
+        pairs = []
+        for _ in range(rounds + 1):
+            timed = []
+            for work in (ours, raw):
+                together.wait(_PATIENCE)
+                timed.append(_timed(work, threads))
+            pairs.append((timed[0], timed[1]))
+        found.put(pairs[1:])  # the first round warms up
+
+
+def _make_token(folder: Path) -> None:
     (folder / "tokens").mkdir(parents=True)
     configuration, module = folder / "softhsm2.conf", folder / "module.so"
     configuration.write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
@@ -106,7 +155,6 @@ def _make_token(folder: Path) -> Path:
     subprocess.run(
         ["softhsm2-util", "--init-token", "--free", "--label", "bench", *pins], check=True, capture_output=True
     )
-    return module
 
 
 def _ours(keystore: TokenKeystore, key: Key, algorithm: str, payload: bytes, count: int) -> Callable[[int], None]:
@@ -129,20 +177,15 @@ def _bare(
     return work
 
 
-def _compare(
-    ours: Callable[[int], None], raw: Callable[[int], None], threads: int, rounds: int, count: int
-) -> dict[str, float]:
-    found: dict[str, list[tuple[float, float]]] = {"ours": [], "raw": []}
-    for _ in range(rounds + 1):
-        for name, work in (("ours", ours), ("raw", raw)):
-            found[name].append(_timed(work, threads))
-    pairs = list(zip(found["ours"][1:], found["raw"][1:], strict=True))  # the first round warms up
+def _medians(results: list[list[_Pair]], count: int) -> dict[str, float]:
+    """Of all workers together; `count` signatures a round and worker."""
+    pairs = [pair for worker in results for pair in worker]
     return {
         "hsmgate_us": statistics.median(cpu for (cpu, _), _ in pairs) / count * 1e6,
         "bare_us": statistics.median(cpu for _, (cpu, _) in pairs) / count * 1e6,
         "share": statistics.median(bare / own for (own, _), (bare, _) in pairs),
-        "hsmgate_per_s": count / statistics.median(wall for (_, wall), _ in pairs),
-        "bare_per_s": count / statistics.median(wall for _, (_, wall) in pairs),
+        "hsmgate_per_s": len(results) * count / statistics.median(wall for (_, wall), _ in pairs),
+        "bare_per_s": len(results) * count / statistics.median(wall for _, (_, wall) in pairs),
     }
 
 
