@@ -1,13 +1,12 @@
 """What a token can do: mechanisms are asked for, curves are tried with keys that are never stored."""
 
 import pkcs11
-from pkcs11 import Mechanism
 
 from hsmgate.adapters.pkcs11.direct import Direct
 from hsmgate.adapters.pkcs11.making import GENERATORS, generate
 from hsmgate.adapters.pkcs11.proof import is_sound
 from hsmgate.adapters.pkcs11.seats import Seat
-from hsmgate.adapters.pkcs11.signing import WAYS, sign, signature_algorithms
+from hsmgate.adapters.pkcs11.signing import Mechanisms, sign, signature_algorithms, way_of
 from hsmgate.adapters.pkcs11.trials import Trials, Tried, works
 from hsmgate.adapters.pkcs11.vendors import Vendor
 from hsmgate.domain.algorithm import HMAC_HASHES
@@ -22,14 +21,20 @@ _TRIED = bytes(range(32))
 _PROOFS = {"EC": "NONE_WITH_ECDSA", "ED": "EDDSA"}
 
 
-def discover(seat: Seat, token: pkcs11.Token, maker: Vendor, direct: Direct | None) -> Capabilities:
-    """Ask and try. May raise PKCS11Error of a lost token."""
-    mechanisms = frozenset[Mechanism | int](token.slot.get_mechanisms())
+def mechanisms_of(token: pkcs11.Token) -> Mechanisms:
+    """What the token lists. May raise PKCS11Error."""
+    return frozenset(token.slot.get_mechanisms())
+
+
+def discover(seat: Seat, mechanisms: Mechanisms, maker: Vendor, direct: Direct | None) -> Capabilities:
+    """Try what is listed. May raise PKCS11Error of a lost token."""
     made = {name for name, generator in GENERATORS.items() if generator in mechanisms}
     curves = {
-        row.oid for row in CURVES if not row.absent and "EC" in made and _signs(seat.session, maker, "EC", row.oid)
+        row.oid
+        for row in CURVES
+        if not row.absent and "EC" in made and _signs(seat.session, mechanisms, maker, "EC", row.oid)
     }
-    if "ED" in made and _signs(seat.session, maker, "ED", None):
+    if "ED" in made and _signs(seat.session, mechanisms, maker, "ED", None):
         curves.add(ED25519_OID)
     else:
         made.discard("ED")
@@ -58,17 +63,19 @@ def _is_of_use(name: str, tried: Tried) -> bool:
     return name != "TDEA" or any(row.key == name and row.name in tried.ciphers for row in CIPHERS)
 
 
-def _signs(session: pkcs11.Session, maker: Vendor, algorithm: str, curve_oid: str | None) -> bool:
+def _signs(
+    session: pkcs11.Session, mechanisms: Mechanisms, maker: Vendor, algorithm: str, curve_oid: str | None
+) -> bool:
     """Whether the token makes such a key, and signs with it so that it verifies."""
     row = signature_algorithm(_PROOFS[algorithm])
     spec = KeySpec("hsmgate-trial", algorithm, _SIGNS, curve_oid=curve_oid)
 
     def trial() -> bool:
-        if WAYS[row.scheme].mechanism not in session.token.slot.get_mechanisms():
+        if way_of(row.scheme, mechanisms) is None:
             return False
         made = generate(session, maker, spec, b"trial", stored=False)
         key = Key("", spec.label, algorithm, _SIGNS, 0, curve_oid=curve_oid, public_key=made.public_key)
-        sound = is_sound(made.public_key or b"", row, _TRIED, sign(made.item, key, row, _TRIED))
+        sound = is_sound(made.public_key or b"", row, _TRIED, sign(made.item, key, row, _TRIED, mechanisms))
         made.item.destroy()
         return sound
 

@@ -18,7 +18,7 @@ from hsmgate.adapters.pkcs11.making import Made, destroy, generate
 from hsmgate.adapters.pkcs11.objects import OWN_ID, attribute, find, public_der
 from hsmgate.adapters.pkcs11.proof import is_sound
 from hsmgate.adapters.pkcs11.seats import Seat
-from hsmgate.adapters.pkcs11.signing import sign
+from hsmgate.adapters.pkcs11.signing import Mechanisms, sign
 from hsmgate.adapters.pkcs11.token import MAKE_SECONDS, Token
 from hsmgate.adapters.pkcs11.vendors import Vendor
 from hsmgate.domain.algorithm import HMAC_HASHES, key_algorithm
@@ -37,8 +37,8 @@ T = TypeVar("T")
 class HeldKeys:
     """Uses of keys that have a record. Every method may fail with CONNECTIVITY, OVERLOADED and KEYSTORE."""
 
-    def __init__(self, token: Token, maker: Vendor, log: FilteringBoundLogger) -> None:
-        self._token, self._maker, self._log = token, maker, log
+    def __init__(self, token: Token, mechanisms: Mechanisms, maker: Vendor, log: FilteringBoundLogger) -> None:
+        self._token, self._mechanisms, self._maker, self._log = token, mechanisms, maker, log
         self.direct = None if token.functions is None else Direct(token.functions)
 
     def make(self, spec: KeySpec, identifier: bytes) -> Made:
@@ -59,7 +59,7 @@ class HeldKeys:
 
         def work(seat: Seat) -> bytes:
             private = seat.remembered(key.uuid, lambda: self.located(seat, key))
-            return sign(private, key, row, octets, self.direct)
+            return sign(private, key, row, octets, self._mechanisms, self.direct)
 
         for _ in range(2):
             signature = self._token.run(work)

@@ -12,7 +12,7 @@ from hsmgate.adapters.key_book import KeyBook, not_found
 from hsmgate.adapters.key_cache import Known
 from hsmgate.adapters.key_records import ATTESTATION, CLIENT
 from hsmgate.adapters.own_secret import OwnSecret
-from hsmgate.adapters.pkcs11.abilities import discover
+from hsmgate.adapters.pkcs11.abilities import discover, mechanisms_of
 from hsmgate.adapters.pkcs11.held import HeldKeys
 from hsmgate.adapters.pkcs11.objects import OWN_ID, find
 from hsmgate.adapters.pkcs11.sealing import LABEL as SEALING_KEY
@@ -56,12 +56,13 @@ class TokenKeystore:
         self._database, self.token, self._now, self._log = database, token, now, log
         self._attestation_label = attestation_label
         self._vendor = vendor(token.manufacturer)
-        self._held = HeldKeys(token, self._vendor, log)
+        mechanisms = token.run(lambda _: mechanisms_of(token.token))
+        self._held = HeldKeys(token, mechanisms, self._vendor, log)
         seal = open_seal(token, database, now(), rehearsal=rehearsal)
         self._book = KeyBook(database, TENANT, seal)
         self.own_secret = OwnSecret(KeyRows(database, TENANT), seal, TENANT, now)
         self._capabilities = token.run(
-            lambda seat: discover(seat, token.token, self._vendor, self._held.direct), MAKE_SECONDS
+            lambda seat: discover(seat, mechanisms, self._vendor, self._held.direct), MAKE_SECONDS
         )
         self._making_attestation_key = threading.Lock()
 

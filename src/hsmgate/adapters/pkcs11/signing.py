@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import MGF, Mechanism, PrivateKey, SignMixin
 
 from hsmgate.adapters.pkcs11.direct import LONGEST, Direct
+from hsmgate.adapters.pkcs11.padding import pkcs1, pss
 from hsmgate.domain.curve import Curve, curve
 from hsmgate.domain.key import Key
 from hsmgate.domain.signature import canonical
@@ -35,23 +36,37 @@ _HASHES = {
 
 
 class Way(NamedTuple):
-    """How a scheme is done: the mechanism, and from the octets of to_be_signed() its input and its parameter."""
+    """How a scheme is done: the mechanism, and from the octets of to_be_signed() and the bits of an RSA key its input
+    and its parameter.
+    """
 
     mechanism: Mechanism
-    prepared: Callable[[bytes], tuple[bytes, Parameter]]
+    prepared: Callable[[bytes, int], tuple[bytes, Parameter]]
 
 
-def _as_it_is(octets: bytes) -> tuple[bytes, Parameter]:
+def _as_it_is(octets: bytes, _bits: int) -> tuple[bytes, Parameter]:
     return octets, None
 
 
-def _with_digest_info(octets: bytes) -> tuple[bytes, Parameter]:
+def _with_digest_info(octets: bytes, _bits: int) -> tuple[bytes, Parameter]:
     return _HASHES[len(octets)].digest_info + octets, None
 
 
-def _with_pss(octets: bytes) -> tuple[bytes, Parameter]:
+def _with_pss(octets: bytes, _bits: int) -> tuple[bytes, Parameter]:
     used = _HASHES[len(octets)]
     return octets, (used.mechanism, used.mgf, len(octets))
+
+
+def _digest_info_padded(octets: bytes, bits: int) -> tuple[bytes, Parameter]:
+    return pkcs1(_HASHES[len(octets)].digest_info + octets, bits), None
+
+
+def _padded(octets: bytes, bits: int) -> tuple[bytes, Parameter]:
+    return pkcs1(octets, bits), None
+
+
+def _pss_padded(octets: bytes, bits: int) -> tuple[bytes, Parameter]:
+    return pss(octets, bits), None
 
 
 WAYS: dict[Scheme, Way] = {
@@ -61,9 +76,22 @@ WAYS: dict[Scheme, Way] = {
     "ECDSA": Way(Mechanism.ECDSA, _as_it_is),
     "EDDSA": Way(Mechanism.EDDSA, _as_it_is),
 }
+# for a token without the mechanism above: the padding of a signature holds nothing that is secret
+_OUTSIDE: dict[Scheme, Way] = {
+    "PKCS1": Way(Mechanism.RSA_X_509, _digest_info_padded),
+    "RAW-PKCS1": Way(Mechanism.RSA_X_509, _padded),
+    "PSS": Way(Mechanism.RSA_X_509, _pss_padded),
+}
+Mechanisms = frozenset[Mechanism | int]
 
 
-def signature_algorithms(mechanisms: frozenset[Mechanism | int], keys: frozenset[str]) -> frozenset[str]:
+def way_of(scheme: Scheme, mechanisms: Mechanisms) -> Way | None:
+    """How a token with these mechanisms does it; None: not at all."""
+    ways = (table.get(scheme) for table in (WAYS, _OUTSIDE))
+    return next((way for way in ways if way is not None and way.mechanism in mechanisms), None)
+
+
+def signature_algorithms(mechanisms: Mechanisms, keys: frozenset[str]) -> frozenset[str]:
     """Names of what these mechanisms can sign with keys of these types.
 
     A nonce by RFC 6979 cannot be asked of a token, and BIP-340 needs its private key outside.
@@ -71,28 +99,32 @@ def signature_algorithms(mechanisms: frozenset[Mechanism | int], keys: frozenset
     return frozenset(
         row.name
         for row in SIGNATURE_ALGORITHMS
-        if row.scheme in WAYS
-        and WAYS[row.scheme].mechanism in mechanisms
-        and row.key in keys
-        and not row.deterministic
-        and not row.absent
+        if row.key in keys and not row.deterministic and not row.absent and way_of(row.scheme, mechanisms) is not None
     )
 
 
 def sign(
-    private: PrivateKey, key: Key, algorithm: SignatureAlgorithm, octets: bytes, direct: Direct | None = None
+    private: PrivateKey,
+    key: Key,
+    algorithm: SignatureAlgorithm,
+    octets: bytes,
+    mechanisms: Mechanisms,
+    direct: Direct | None = None,
 ) -> bytes:
     """Sign octets that to_be_signed() gave, `direct` where it is given; ECDSA comes as DER, on secp256k1 with low s.
 
-    Failure: KEY_FORBIDS (the object may not sign), KEYSTORE. May raise PKCS11Error.
+    `mechanisms`: of the token. Failure: KEY_FORBIDS (the object may not sign), INVALID_PAYLOAD (too long for this RSA
+    key), NOT_IMPLEMENTED, KEYSTORE. May raise PKCS11Error.
     """
     if not isinstance(private, SignMixin):
         raise Failure(Reason.KEY_FORBIDS, f"the token does not let the key '{key.label}' sign")
-    way = WAYS[algorithm.scheme]
+    way = way_of(algorithm.scheme, mechanisms)
+    if way is None:
+        raise Failure(Reason.NOT_IMPLEMENTED, f"signatureAlgorithm {algorithm.name}: the token lacks it")
     used = curve(key.curve_oid or "") if algorithm.scheme == "ECDSA" else None
     if used is not None:  # the leftmost bits count (FIPS 186-5, 6.4.1); tokens differ on longer input
         octets = octets[: used.size] if 8 * len(octets) > used.order.bit_length() else octets
-    data, parameter = way.prepared(octets)
+    data, parameter = way.prepared(octets, key.key_size or 0)
     if direct is not None:
         signature = direct.sign(private, way.mechanism, parameter, data)
     else:
