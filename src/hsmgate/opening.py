@@ -21,6 +21,7 @@ from hsmgate.adapters.certificates import SealedCertificates
 from hsmgate.adapters.keystores import TokenSettings, open_software, open_token
 from hsmgate.adapters.ocsp_http import Responders
 from hsmgate.adapters.own_certificate import ensure
+from hsmgate.adapters.own_secret import OwnKeystore
 from hsmgate.adapters.private_files import make_folder
 from hsmgate.adapters.requests import SealedRequests
 from hsmgate.adapters.sealed_keys import TENANT
@@ -47,7 +48,7 @@ from hsmgate.pki import ocsp, truststore
 from hsmgate.pki.ocsp import responder_urls
 from hsmgate.pki.path import parse
 from hsmgate.pki.trust import TrustSet
-from hsmgate.usecases.ports import CipherRules, Keystore, Ports
+from hsmgate.usecases.ports import CipherRules, Ports
 from hsmgate.usecases.revocation import Revocation, Settings
 from hsmgate.usecases.service import CONTRACT_VERSION, LICENCE
 
@@ -65,7 +66,7 @@ class Parts:
     log: FilteringBoundLogger
     limits: Limits
     database: Database
-    keystore: Keystore
+    keystore: OwnKeystore
     audit: FileAudit
     requests: SealedRequests
     certificates: SealedCertificates

@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any
 
 from hsmgate.adapters import listening
+from hsmgate.adapters.own_secret import OwnKeystore
 from hsmgate.adapters.pki_keys import KEY_PASSPHRASE, SigningKeyStore
 from hsmgate.adapters.sql.authorities import AuthorityRows
 from hsmgate.adapters.sql.database import Database
 from hsmgate.adapters.sql.responder_rows import ResponderRows
 from hsmgate.api.problems import answer as problem
 from hsmgate.config import Config
-from hsmgate.errors import Failure
+from hsmgate.errors import Failure, Reason
 from hsmgate.pki.ocsp_signing import SignerKey, check_key
 from hsmgate.pki.responder import Policy
 from hsmgate.responder.ahead import Ahead
@@ -113,7 +114,7 @@ def open_responder(
     config: Config,
     database: Database | None,
     log: Any,  # noqa: ANN401 - structlog's
-    keystore: Callable[[], Keystore] | None = None,
+    keystore: Callable[[], OwnKeystore] | None = None,
 ) -> Responder:
     """Bind the address and open the sources. `keystore`: where keys of authorities may be.
 
@@ -137,6 +138,8 @@ def open_responder(
             time.time,
             os.urandom,
             log,
+            keystore,
+            in_keystore=_in_keystore(given.delegate_key, keystore),
         )
     registry = Registry(opened.served, known)
     answers = Answers(registry, policy, time.time, log)
@@ -172,6 +175,16 @@ def _foreign(config: Config) -> list[Foreign]:
         for name, given in config.hsmgate.responder.sources.items()
         if given.issuer is not None and given.signer is not None  # checks.py has refused others
     ]
+
+
+def _in_keystore(where: str, keystore: Callable[[], OwnKeystore] | None) -> bool:
+    """Whether keys of delegates are made there. Failure: CONFIG_INVALID."""
+    if where == "keystore" and keystore is None:
+        raise Failure(
+            Reason.CONFIG_INVALID,
+            "hsmgate.responder.delegate-key: keystore is for the responder in the service: this one opens no keystore",
+        )
+    return where == "keystore"
 
 
 def _opener(config: Config, keystore: Callable[[], Keystore] | None) -> Callable[[str], SignerKey]:

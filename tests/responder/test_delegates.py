@@ -2,16 +2,20 @@
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import structlog
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlalchemy import select
 
 from hsmgate.adapters import private_files
+from hsmgate.adapters.own_secret import OwnKeystore
 from hsmgate.adapters.pki_keys import SigningKeyStore
 from hsmgate.adapters.sql.authorities import AuthorityRows
 from hsmgate.adapters.sql.responder_rows import ResponderRows
@@ -21,8 +25,12 @@ from hsmgate.pki.ocsp_signing import SignerKey, check_key
 from hsmgate.pki.responder import Signer
 from hsmgate.responder.known import KnownAuthorities
 from hsmgate.responder.registry import SignerSource
+from hsmgate.usecases.ports import SignExtra
 from support import certs
 from support.certs import NOW
+from support.hsm_tokens import open_keystore, softhsm
+from support.keystore_contract import raises
+from support.keystores import software_keystore
 from support.own_responder import OwnResponder, pair, request_of
 from support.pki_rows import Pki
 
@@ -32,8 +40,9 @@ DAY = 86400.0
 class Lab:
     """A clock, and the signers of one authority as they are made anew after a restart."""
 
-    def __init__(self, pki: Pki, sign_with: str = "delegate") -> None:
-        self.pki, self.clock, self.sign_with = pki, NOW.timestamp() + 1, sign_with
+    def __init__(self, pki: Pki, sign_with: str = "delegate", keystore: OwnKeystore | None = None) -> None:
+        self.in_keystore = keystore is not None
+        self.pki, self.clock, self.sign_with, self.keystore = pki, NOW.timestamp() + 1, sign_with, keystore
         self.events: list[str] = []
         self.keys = 0
         self.signers = self.restarted()
@@ -60,11 +69,17 @@ class Lab:
             lambda: self.clock,
             os.urandom,
             log,
+            self._opened,
+            in_keystore=self.in_keystore,
         )
         served = known.served("clients")
         assert served is not None
         self.signers = served.signers
         return self.signers
+
+    def _opened(self) -> OwnKeystore:
+        assert self.keystore is not None
+        return self.keystore
 
     @property
     def files(self) -> list[Path]:
@@ -211,3 +226,105 @@ def test_answers_are_signed_ahead_and_again_in_time(pki: Pki, tmp_path: Path) ->
         before = served.get(request_of(leaves[1], issuer)).body
         served.call(ahead.__self__.once)  # type: ignore[attr-defined]
         assert served.get(request_of(leaves[1], issuer)).body == before
+
+
+# with their keys in the keystore
+
+
+@pytest.fixture(params=["software", "token"])
+def keystore(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OwnKeystore]:
+    if request.param == "software":
+        with software_keystore(tmp_path / "keys", NOW.timestamp()) as opened:
+            yield opened
+        return
+    token = open_keystore(softhsm(tmp_path / "token"), tmp_path / "keys")
+    yield token
+    token.close()
+
+
+@pytest.fixture
+def kept(pki: Pki, keystore: OwnKeystore) -> Lab:
+    pki.authority()
+    return Lab(pki, keystore=keystore)
+
+
+def test_in_the_keystore_it_signs_and_a_restart_goes_on_with_it(kept: Lab, keystore: OwnKeystore) -> None:
+    signer = kept.signers.current()
+    (label,) = keystore.labels()
+    assert label.startswith("hsmgate/ocsp-delegate/")
+    public = certificate(signer).public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    assert isinstance(signer.key, ec.EllipticCurvePrivateKey)
+    public.verify(signer.key.sign(b"m", ec.ECDSA(hashes.SHA256())), b"m", ec.ECDSA(hashes.SHA256()))
+    (file,) = kept.files
+    assert file.read_bytes().startswith(f"keystore:{label}\n-----BEGIN CERTIFICATE-----".encode())
+    assert b"PRIVATE" not in file.read_bytes()
+    assert kept.restarted().current().certificates == signer.certificates
+    assert keystore.labels() == [label]
+
+
+def test_in_the_keystore_no_client_can_use_it(kept: Lab, keystore: OwnKeystore) -> None:
+    kept.signers.current()
+    key = keystore.find(keystore.labels()[0])
+    for password in (None, "", "guess"):
+        with raises(Reason.KEY_PASSWORD_MISMATCH):
+            keystore.sign(key, password, "SHA256_WITH_ECDSA", b"m", SignExtra())
+        with raises(Reason.KEY_PASSWORD_MISMATCH):
+            keystore.delete(key, password)
+
+
+def test_in_the_keystore_the_one_before_is_destroyed(kept: Lab, keystore: OwnKeystore) -> None:
+    first, labels = certificate(kept.signers.current()), keystore.labels()
+    kept.clock += 4 * DAY
+    second = certificate(kept.signers.current())
+    assert second != first
+    assert len(keystore.labels()) == 1
+    assert keystore.labels() != labels
+    kept.pki.set("clients", second.serial_number, kept.clock, "keyCompromise")
+    kept.signers.check()
+    assert certificate(kept.signers.current()) not in {first, second}
+    assert len(keystore.labels()) == 1
+
+
+def test_in_the_keystore_a_crash_leaves_no_key_behind(
+    kept: Lab, keystore: OwnKeystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResponderRows, "record", dies)
+        with pytest.raises(KeyboardInterrupt):
+            kept.signers.current()
+    assert len(keystore.labels()) == 1
+    kept.restarted().current()
+    assert len(keystore.labels()) == 1
+    assert [file.suffix for file in kept.files] == [".pem"]
+
+
+def test_in_the_keystore_a_token_that_is_away_is_waited_for(
+    kept: Lab, keystore: OwnKeystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = kept.signers.current().certificates
+
+    def away(_: str) -> None:
+        raise Failure(Reason.CONNECTIVITY)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keystore, "find", away)
+        with raises(Reason.CONNECTIVITY):
+            kept.restarted().current()
+    assert kept.restarted().current().certificates == first
+
+
+def test_in_the_keystore_after_files_and_back(kept: Lab, keystore: OwnKeystore) -> None:
+    """Whoever changes the setting gets a new delegate, and nothing of the old one is left."""
+    first = kept.signers.current().certificates
+    kept.in_keystore = False
+    second = kept.restarted().current().certificates
+    assert second != first
+    assert b"PRIVATE KEY" in kept.files[0].read_bytes()
+    assert keystore.labels() == []
+    kept.in_keystore = True
+    assert kept.restarted().current().certificates not in (first, second)
+    assert b"PRIVATE KEY" not in kept.files[0].read_bytes()

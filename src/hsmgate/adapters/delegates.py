@@ -1,16 +1,13 @@
-"""The delegated OCSP signing certificate of one authority: made, kept in a file, renewed at half of its life."""
+"""The delegated OCSP signing certificate of one authority: made, kept, renewed at half of its life."""
 
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hsmgate.adapters import private_files, signer_files
+from hsmgate.adapters.delegate_keys import DelegateKeys
 from hsmgate.errors import Failure, Reason
 from hsmgate.pki import delegate, issue, responder
 from hsmgate.pki import path as paths
@@ -24,7 +21,7 @@ class DelegateKeeper:
     """Gives the signer that is in force; safe for threads.
 
     `open_key` opens the key of the authority, only when a delegate is made; `record` writes the new certificate into
-    the database before anybody sees it; `file`: where key and certificate are kept (None: in memory alone).
+    the database before anybody sees it; `keys`: where its key is.
     """
 
     def __init__(
@@ -33,7 +30,7 @@ class DelegateKeeper:
         open_key: Callable[[], SignerKey],
         record: Callable[[x509.Certificate], None],
         is_revoked: Callable[[int], bool],
-        file: Path | None,
+        keys: DelegateKeys,
         lifetime: timedelta,
         now: Callable[[], float],
         random: Callable[[int], bytes],
@@ -43,7 +40,7 @@ class DelegateKeeper:
         self._open_key = open_key
         self._record = record
         self._is_revoked = is_revoked
-        self._file = file
+        self._keys = keys
         self._lifetime = lifetime
         self._now, self._random, self.log = now, random, log
         self._lock = threading.Lock()
@@ -58,7 +55,7 @@ class DelegateKeeper:
             return signer
         with self._lock:
             if self._signer is None:
-                self._take_from_file(now)
+                self._take_kept(now)
             if self._signer is None or now >= self._renew_at:
                 self._renew(now)
             assert self._signer is not None
@@ -73,27 +70,29 @@ class DelegateKeeper:
         if self._signer is not None and self._is_revoked(self._serial):
             with self._lock:
                 self._signer = None
-                self._remove_file()
+                self._keys.drop()
         self.current()
 
-    def _take_from_file(self, now: float) -> None:
-        if self._file is None or not self._file.exists():
-            return
+    def _take_kept(self, now: float) -> None:
         try:
-            key, certificate = signer_files.open_pair(self._file, None)
+            kept = self._keys.kept()
+            if kept is None:
+                return
+            key, certificate = kept
             if said := delegate.check(certificate, self._issuer, now):
                 raise Failure(Reason.OCSP_RESPONDER, said)
             if self._is_revoked(certificate.serial_number):
                 raise Failure(Reason.OCSP_RESPONDER, "it is revoked")
         except Failure as failure:
-            self.log.warning("responder.delegate-unusable", detail=f"{self._file}: {failure}; another one is made")
-            self._remove_file()
+            if failure.reason in {Reason.CONNECTIVITY, Reason.OVERLOADED}:
+                raise  # it may be as good as ever, behind a token that is away
+            self.log.warning(
+                "responder.delegate-unusable",
+                detail=f"{paths.name_of(self._issuer)}: {failure}; another one is made",
+            )
+            self._keys.drop()
             return
         self._use(key, certificate)
-
-    def _remove_file(self) -> None:
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
 
     def _renew(self, now: float) -> None:
         try:
@@ -117,17 +116,14 @@ class DelegateKeeper:
         )
 
     def _made(self, now: float) -> tuple[SignerKey, x509.Certificate]:
-        """A new one, in the database and on the disk before it is used."""
+        """A new one, in the database and kept before it is used."""
         authority = issue.Authority(certificate=self._issuer, key=self._open_key())
         valid = delegate.term(datetime.fromtimestamp(now, UTC), self._lifetime, self._issuer)
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = self._keys.make()
         serial = issue.serial_number(self._random(issue.SERIAL_OCTETS))
         certificate = delegate.make(key.public_key(), authority, serial, valid)
         self._record(certificate)
-        if self._file is not None:
-            private_files.make_folder(self._file.parent)
-            text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            private_files.put(self._file, text + certificate.public_bytes(Encoding.PEM))
+        self._keys.keep(key, certificate)
         return key, certificate
 
     def _use(self, key: SignerKey, certificate: x509.Certificate) -> None:

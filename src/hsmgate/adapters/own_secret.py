@@ -4,6 +4,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable
+from typing import Protocol
 
 from hsmgate.adapters import key_records
 from hsmgate.adapters.key_records import REQUESTS
@@ -11,9 +12,16 @@ from hsmgate.adapters.sealing import Seal
 from hsmgate.adapters.sql.keys import KeyRow, KeyRows
 from hsmgate.domain.key import Key, KeyAttributes
 from hsmgate.errors import Failure, Reason
+from hsmgate.usecases.ports import Keystore
 
 _LABEL = "hsmgate/requests"  # no client can make a key of this name
 _BYTES = 32
+
+
+class OwnKeystore(Keystore, Protocol):
+    """A keystore, and octets that only the service knows."""
+
+    own_secret: "OwnSecret"
 
 
 class OwnSecret:

@@ -107,6 +107,7 @@ SETTINGS = (
     Setting("hsmgate.responder.max-age", duration("0", "30d")),
     Setting("hsmgate.responder.sign-with", one_of("delegate", "authority")),
     Setting("hsmgate.responder.delegate-lifetime", duration("1h", "90d")),
+    Setting("hsmgate.responder.delegate-key", one_of("file", "keystore")),
     Setting("hsmgate.responder.archive-cutoff", duration("0", "3650d")),
     Setting("hsmgate.responder.pre-sign", kinds.FLAG),
     Setting("hsmgate.limits.header-bytes", size("1KB", "1MB")),

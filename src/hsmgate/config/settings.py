@@ -151,6 +151,7 @@ class Responder(Record):
     max_age: float = 0.0
     sign_with: Literal["delegate", "authority"] = "delegate"
     delegate_lifetime: float = 604_800.0
+    delegate_key: Literal["file", "keystore"] = "file"
     archive_cutoff: float = 31_536_000.0
     pre_sign: bool = False
     sources: dict[str, Source] = {}

@@ -7,7 +7,9 @@ from typing import Any
 
 from cryptography import x509
 
+from hsmgate.adapters.delegate_keys import DelegateKeys, InFile, InKeystore
 from hsmgate.adapters.delegates import DelegateKeeper
+from hsmgate.adapters.own_secret import OwnKeystore
 from hsmgate.adapters.signer_files import OpenKey
 from hsmgate.adapters.sql.authorities import AuthorityRow, AuthorityRows
 from hsmgate.adapters.sql.responder_rows import ResponderRows
@@ -39,7 +41,9 @@ class OwnKey:
 
 
 class KnownAuthorities:
-    """`supplied`: signers by the SHA-256 of the authority that they sign for."""
+    """`supplied`: signers by the SHA-256 of the authority that they sign for. `in_keystore`: keys of delegates are made
+    in `keystore`, else in files below `data_dir`.
+    """
 
     def __init__(
         self,
@@ -53,12 +57,16 @@ class KnownAuthorities:
         now: Callable[[], float],
         random: Callable[[int], bytes],
         log: Any,  # noqa: ANN401 - structlog's
+        keystore: Callable[[], OwnKeystore] | None = None,
+        *,
+        in_keystore: bool = False,
     ) -> None:
         self._rows, self._more = rows, more
         self._open_key = open_key
         self._supplied = supplied
         self._folder = data_dir / _FOLDER
         self._lifetime = timedelta(seconds=lifetime)
+        self._keystore, self._in_keystore = keystore, in_keystore
         self._own = sign_with == "authority"
         self._now, self._random, self.log = now, random, log
 
@@ -90,14 +98,20 @@ class KnownAuthorities:
             found = statuses.find(serial)
             return found is not None and found.revoked is not None
 
+        file = self._folder / f"{row.sha256}.pem"
         return DelegateKeeper(
             issuer,
             open_key,
             lambda certificate: self._more.record(row.name, certificate, self._now()),
             is_revoked,
-            self._folder / f"{row.sha256}.pem",
+            self._keys(file),
             self._lifetime,
             self._now,
             self._random,
             self.log,
         )
+
+    def _keys(self, file: Path) -> DelegateKeys:
+        if self._keystore is not None and self._in_keystore:
+            return InKeystore(self._keystore, file)
+        return InFile(file, self._keystore)
