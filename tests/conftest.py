@@ -1,4 +1,12 @@
-"""For all tests: names that are the same in every process that collects them."""
+"""For all tests: names that are the same in every process that collects them, and databases of each product."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from support.database_servers import PRODUCTS, DatabasePlace, DatabaseServer, running
 
 LONGEST = 60  # characters of a value in a name
 
@@ -6,3 +14,30 @@ LONGEST = 60  # characters of a value in a name
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """A long value, which may be made of random octets, is called by its argument; pytest numbers them."""
     return argname if isinstance(val, str | bytes) and len(val) > LONGEST else None
+
+
+class Servers:
+    """Database servers, each started when it is first asked for."""
+
+    def __init__(self, ends: ExitStack) -> None:
+        self._ends = ends
+        self._running: dict[str, DatabaseServer] = {}
+
+    def __getitem__(self, product: str) -> DatabaseServer:
+        if product not in self._running:
+            self._running[product] = self._ends.enter_context(running(product))
+        return self._running[product]
+
+
+@pytest.fixture(scope="session")
+def database_servers() -> Iterator[Servers]:
+    """One of each for all tests of a process."""
+    with ExitStack() as ends:
+        yield Servers(ends)
+
+
+@pytest.fixture(params=["sqlite", *PRODUCTS])
+def place(request: pytest.FixtureRequest, tmp_path: Path, database_servers: Servers) -> DatabasePlace:
+    """An empty database, of each product in turn."""
+    product = request.param
+    return DatabasePlace(product, tmp_path, None if product == "sqlite" else database_servers[product])

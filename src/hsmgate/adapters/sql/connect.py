@@ -1,13 +1,17 @@
 """Opens the configured database: made at the first start, brought to this version's tables at every one."""
 
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from hsmgate.adapters.sql import sqlite, use
 from hsmgate.adapters.sql.database import WRITES, Database
 from hsmgate.adapters.sql.failures import translated
+from hsmgate.adapters.sql.location import Server, locate
 from hsmgate.adapters.sql.schema import keystore
 from hsmgate.adapters.sql.upgrade import Tables, tables_of, upgrade
 
@@ -21,8 +25,42 @@ def connect(
     Failure: CONFIG_INVALID (a URL that is not for this version, a file that cannot be, a newer version's tables),
     STORE_UNREADABLE (its folder cannot be made), CONNECTIVITY, INTEGRITY.
     """
-    del username, password  # SQLite has no users; blocks made for other databases give them all the same
-    path = sqlite.file_of(url, data_dir)
+    place = locate(url, username, password, data_dir)
+    if isinstance(place, Path):
+        return _open_file(place, alone=alone)
+    # imported when a server is named: most do without, and start sooner
+    from hsmgate.adapters.sql.server_database import open_server
+
+    return open_server(place, alone=alone)
+
+
+def look(url: str | None, data_dir: Path, username: str | None = None, password: str | None = None) -> Tables:
+    """Which tables the database has; nothing is made or changed. Failure: CONFIG_INVALID, CONNECTIVITY, INTEGRITY."""
+    place = locate(url, username, password, data_dir)
+    if isinstance(place, Path) and not place.exists():
+        return Tables(state="none")
+    with _looking(place) as connection:
+        return tables_of(connection)
+
+
+def was_served(url: str | None, data_dir: Path, username: str | None = None, password: str | None = None) -> bool:
+    """Whether a keystore was ever opened in this version's database: a PKI alone may be in it. Failure: as `look`."""
+    place = locate(url, username, password, data_dir)
+    with _looking(place) as connection:
+        return connection.execute(select(keystore.c.id)).first() is not None
+
+
+def kind_of(url: str | None, data_dir: Path, username: str | None = None, password: str | None = None) -> str:
+    """Product and version, and where it is. Failure: as `look`."""
+    place = locate(url, username, password, data_dir)
+    if isinstance(place, Path):
+        return f"SQLite {sqlite3.sqlite_version}, {place}"
+    from hsmgate.adapters.sql.server_database import version_of
+
+    return f"{version_of(place)}, {place}"
+
+
+def _open_file(path: Path, *, alone: bool) -> Database:
     sqlite.create_file(path)
     held = use.hold(path, alone=alone)
     database = Database(sqlite.engine_of(path), let_go=lambda: os.close(held))
@@ -35,25 +73,18 @@ def connect(
     return database
 
 
-def look(url: str | None, data_dir: Path) -> Tables:
-    """Which tables the database has; nothing is made or changed. Failure: CONFIG_INVALID, CONNECTIVITY, INTEGRITY."""
-    path = sqlite.file_of(url, data_dir)
-    if not path.exists():
-        return Tables(state="none")
-    engine = sqlite.engine_of(path)
+@contextmanager
+def _looking(place: Path | Server) -> Iterator[Connection]:
+    if not isinstance(place, Path):
+        from hsmgate.adapters.sql.server_database import looking
+
+        with looking(place) as connection:
+            yield connection
+        return
+    engine = sqlite.engine_of(place)
     try:
         with translated(), engine.connect() as connection:
-            return tables_of(connection)
-    finally:
-        engine.dispose()
-
-
-def was_served(url: str | None, data_dir: Path) -> bool:
-    """Whether a keystore was ever opened in this version's database: a PKI alone may be in it. Failure: as `look`."""
-    engine = sqlite.engine_of(sqlite.file_of(url, data_dir))
-    try:
-        with translated(), engine.connect() as connection:
-            return connection.execute(select(keystore.c.id)).first() is not None
+            yield connection
     finally:
         engine.dispose()
 

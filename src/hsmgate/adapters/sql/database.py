@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection, Select
 from hsmgate.adapters.sql.failures import FOREIGN, failure_of, translated
 
 WRITES = "hsmgate_writes"  # execution option: take the write lock at BEGIN, not at the first write
+UNLOCKED = "hsmgate_unlocked"  # execution option: of a server, without the lock that needs the tables to be there
 
 _READY = 8  # connections
 
@@ -76,6 +77,11 @@ class Database:
         self.engine.dispose()
         if let_go is not None:
             let_go()
+
+    def _keep(self, taken: PoolProxiedConnection) -> None:
+        self._ready.append(taken)
+        if len(self._ready) > _READY or self._let_go is None:
+            self._return_ready()
 
     def _take(self) -> PoolProxiedConnection:
         try:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
+from hsmgate.adapters.sql import server_failures
 from hsmgate.errors import Failure, Reason
 
 FOREIGN = (exc.DBAPIError, exc.TimeoutError, sqlite3.Error)  # others are bugs of ours and stay visible
@@ -40,6 +41,8 @@ def failure_of(error: Exception) -> Failure:
     for prefix, state in _AWAY.items():
         if code.startswith(prefix):
             return Failure(Reason.CONNECTIVITY, f"the database is {state} ({code})")
+    if told := server_failures.told(origin):
+        return told
     if isinstance(error, exc.TimeoutError):
         return Failure(Reason.CONNECTIVITY, "all connections to the database are in use")
     if isinstance(origin, sqlite3.Error):

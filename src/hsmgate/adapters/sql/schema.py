@@ -1,18 +1,8 @@
 """The tables as the newest migration leaves them; a test holds both together."""
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, UniqueConstraint
+
+from hsmgate.adapters.sql.columns import name, octets, words
 
 metadata = MetaData()
 
@@ -21,9 +11,9 @@ keystore = Table(
     "keystore",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("database_id", LargeBinary(16), nullable=False),
-    Column("kdf", Text),  # JSON: how a passphrase becomes the sealing key; null: the key is a file
-    Column("check_value", LargeBinary(32), nullable=False),
+    Column("database_id", octets(16), nullable=False),
+    Column("kdf", words()),  # JSON: how a passphrase becomes the sealing key; null: the key is a file
+    Column("check_value", octets(32), nullable=False),
     Column("created", BigInteger, nullable=False),
 )
 
@@ -31,21 +21,21 @@ keystore = Table(
 stored_key = Table(
     "stored_key",
     metadata,
-    Column("uuid", String(36), primary_key=True),
-    Column("tenant", String(64), nullable=False),
-    Column("label", String(255), nullable=False),
-    Column("purpose", String(16), nullable=False),  # client | attestation | requests
-    Column("key_id", String(255)),
-    Column("algorithm", String(64), nullable=False),
-    Column("curve_oid", String(64)),
+    Column("uuid", name(36), primary_key=True),
+    Column("tenant", name(64), nullable=False),
+    Column("label", name(255), nullable=False),
+    Column("purpose", name(16), nullable=False),  # client | attestation | requests
+    Column("key_id", name(255)),
+    Column("algorithm", name(64), nullable=False),
+    Column("curve_oid", name(64)),
     Column("key_size", Integer),
-    Column("attributes", Text, nullable=False),  # JSON
-    Column("policy", Text),  # JSON
-    Column("origin", String(16), nullable=False),
+    Column("attributes", words(), nullable=False),  # JSON
+    Column("policy", words()),  # JSON
+    Column("origin", name(16), nullable=False),
     Column("created", BigInteger, nullable=False),
-    Column("public_key", LargeBinary),
-    Column("password_kdf", Text),  # JSON; null: no password
-    Column("sealed", LargeBinary, nullable=False),
+    Column("public_key", octets()),
+    Column("password_kdf", words()),  # JSON; null: no password
+    Column("sealed", octets(), nullable=False),
     Column("use_count", BigInteger, nullable=False),
     UniqueConstraint("label", "tenant", name="stored_key_label"),
 )
@@ -54,24 +44,24 @@ stored_key = Table(
 revocation = Table(
     "revocation",
     metadata,
-    Column("question", String(160), primary_key=True),
+    Column("question", name(160), primary_key=True),
     Column("asked_at", Float(53), nullable=False),
     Column("this_update", Float(53), nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", words(), nullable=False),
 )
 
 # an authority of the PKI; times in Unix seconds
 authority = Table(
     "authority",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("certificate", LargeBinary, nullable=False),  # DER
-    Column("sha256", String(64), nullable=False, unique=True),  # of the certificate
-    Column("parent", String(64)),  # the authority that signed it; null: itself, or one that is not here
+    Column("name", name(64), primary_key=True),
+    Column("certificate", octets(), nullable=False),  # DER
+    Column("sha256", name(64), nullable=False, unique=True),  # of the certificate
+    Column("parent", name(64)),  # the authority that signed it; null: itself, or one that is not here
     Column(
-        "signing_key", Text, nullable=False
+        "signing_key", words(), nullable=False
     ),  # where its private key is: file:PATH or keystore:LABEL; empty: not here
-    Column("settings", Text, nullable=False),  # JSON
+    Column("settings", words(), nullable=False),  # JSON
     Column("crl_number", BigInteger, nullable=False),  # of the newest CRL, 0 before the first
     Column("created", Float(53), nullable=False),
 )
@@ -80,15 +70,15 @@ authority = Table(
 issued = Table(
     "issued",
     metadata,
-    Column("authority", String(64), primary_key=True),
-    Column("serial", String(40), primary_key=True),  # lower-case hex without leading zeros
-    Column("profile", String(16), nullable=False),  # authority | server | client | responder | imported
-    Column("subject", Text, nullable=False),  # RFC 4514
+    Column("authority", name(64), primary_key=True),
+    Column("serial", name(40), primary_key=True),  # lower-case hex without leading zeros
+    Column("profile", name(16), nullable=False),  # authority | server | client | responder | imported
+    Column("subject", words(), nullable=False),  # RFC 4514
     Column("not_before", Float(53), nullable=False),
     Column("not_after", Float(53), nullable=False),
-    Column("certificate", LargeBinary),  # DER; null: imported without it
+    Column("certificate", octets()),  # DER; null: imported without it
     Column("revoked_at", Float(53)),
-    Column("reason", String(32)),
+    Column("reason", name(32)),
     Column("created", Float(53), nullable=False),
     Index("issued_by_expiry", "authority", "not_after"),
     Index("issued_revoked", "authority", "revoked_at"),
@@ -98,28 +88,28 @@ issued = Table(
 crl = Table(
     "crl",
     metadata,
-    Column("authority", String(64), primary_key=True),
+    Column("authority", name(64), primary_key=True),
     Column("number", BigInteger, nullable=False),
     Column("this_update", Float(53), nullable=False),
     Column("next_update", Float(53), nullable=False),
-    Column("der", LargeBinary, nullable=False),
+    Column("der", octets(), nullable=False),
 )
 
 # a request that is answered later; times in Unix seconds; details and result are encrypted and bound to the rest
 request = Table(
     "request",
     metadata,
-    Column("id", String(36), primary_key=True),
-    Column("tenant", String(64), nullable=False),
-    Column("kind", String(32), nullable=False),
-    Column("label", String(255), nullable=False),  # of the key
-    Column("status", String(16), nullable=False),
+    Column("id", name(36), primary_key=True),
+    Column("tenant", name(64), nullable=False),
+    Column("kind", name(32), nullable=False),
+    Column("label", name(255), nullable=False),  # of the key
+    Column("status", name(16), nullable=False),
     Column("created", Float(53), nullable=False),
     Column("execution_time", Float(53), nullable=False),
-    Column("node", String(36)),  # the process that has claimed it
+    Column("node", name(36)),  # the process that has claimed it
     Column("claimed_until", Float(53), nullable=False),  # an open one is given up then
-    Column("details", LargeBinary(2**20), nullable=False),
-    Column("result", LargeBinary(2**20)),
+    Column("details", octets(2**20), nullable=False),
+    Column("result", octets(2**20)),
     Index("request_by_time", "tenant", "status", "created"),
 )
 
@@ -127,8 +117,8 @@ request = Table(
 key_certificate = Table(
     "key_certificate",
     metadata,
-    Column("key_uuid", String(36), primary_key=True),
-    Column("tenant", String(64), nullable=False),
-    Column("certificate", LargeBinary(2**17), nullable=False),  # DER
-    Column("seal", LargeBinary(32), nullable=False),  # a MAC over key_uuid and certificate
+    Column("key_uuid", name(36), primary_key=True),
+    Column("tenant", name(64), nullable=False),
+    Column("certificate", octets(2**17), nullable=False),  # DER
+    Column("seal", octets(32), nullable=False),  # a MAC over key_uuid and certificate
 )

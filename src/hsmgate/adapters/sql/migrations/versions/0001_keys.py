@@ -1,7 +1,9 @@
 """The first tables: sealed keys, and what their sealing key is checked against."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from hsmgate.adapters.sql.columns import name, octets, words
+from hsmgate.adapters.sql.migrations.making import make_table
 
 revision = "0001"
 down_revision = None
@@ -11,31 +13,31 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables."""
-    op.create_table(
+    make_table(
         "keystore",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("database_id", sa.LargeBinary(16), nullable=False),
-        sa.Column("kdf", sa.Text),
-        sa.Column("check_value", sa.LargeBinary(32), nullable=False),
+        sa.Column("database_id", octets(16), nullable=False),
+        sa.Column("kdf", words()),
+        sa.Column("check_value", octets(32), nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
     )
-    op.create_table(
+    make_table(
         "stored_key",
-        sa.Column("uuid", sa.String(36), primary_key=True),
-        sa.Column("tenant", sa.String(64), nullable=False),
-        sa.Column("label", sa.String(255), nullable=False),
-        sa.Column("purpose", sa.String(16), nullable=False),
-        sa.Column("key_id", sa.String(255)),
-        sa.Column("algorithm", sa.String(64), nullable=False),
-        sa.Column("curve_oid", sa.String(64)),
+        sa.Column("uuid", name(36), primary_key=True),
+        sa.Column("tenant", name(64), nullable=False),
+        sa.Column("label", name(255), nullable=False),
+        sa.Column("purpose", name(16), nullable=False),
+        sa.Column("key_id", name(255)),
+        sa.Column("algorithm", name(64), nullable=False),
+        sa.Column("curve_oid", name(64)),
         sa.Column("key_size", sa.Integer),
-        sa.Column("attributes", sa.Text, nullable=False),
-        sa.Column("policy", sa.Text),
-        sa.Column("origin", sa.String(16), nullable=False),
+        sa.Column("attributes", words(), nullable=False),
+        sa.Column("policy", words()),
+        sa.Column("origin", name(16), nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
-        sa.Column("public_key", sa.LargeBinary),
-        sa.Column("password_kdf", sa.Text),
-        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.Column("public_key", octets()),
+        sa.Column("password_kdf", words()),
+        sa.Column("sealed", octets(), nullable=False),
         sa.Column("use_count", sa.BigInteger, nullable=False),
         sa.UniqueConstraint("label", "tenant", name="stored_key_label"),
     )

@@ -1,7 +1,9 @@
 """Remembered revocations: a REVOKED outlives restarts and outages until a newer GOOD is proven."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from hsmgate.adapters.sql.columns import name, words
+from hsmgate.adapters.sql.migrations.making import make_table
 
 revision = "0002"
 down_revision = "0001"
@@ -11,12 +13,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the table."""
-    op.create_table(
+    make_table(
         "revocation",
-        sa.Column("question", sa.String(160), primary_key=True),
+        sa.Column("question", name(160), primary_key=True),
         sa.Column("asked_at", sa.Float(53), nullable=False),
         sa.Column("this_update", sa.Float(53), nullable=False),
-        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("detail", words(), nullable=False),
     )
 
 

@@ -1,7 +1,9 @@
 """Certificates of keys."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from hsmgate.adapters.sql.columns import name, octets
+from hsmgate.adapters.sql.migrations.making import make_table
 
 revision = "0005"
 down_revision = "0004"
@@ -11,12 +13,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the table."""
-    op.create_table(
+    make_table(
         "key_certificate",
-        sa.Column("key_uuid", sa.String(36), primary_key=True),
-        sa.Column("tenant", sa.String(64), nullable=False),
-        sa.Column("certificate", sa.LargeBinary(2**17), nullable=False),
-        sa.Column("seal", sa.LargeBinary(32), nullable=False),
+        sa.Column("key_uuid", name(36), primary_key=True),
+        sa.Column("tenant", name(64), nullable=False),
+        sa.Column("certificate", octets(2**17), nullable=False),
+        sa.Column("seal", octets(32), nullable=False),
     )
 
 
