@@ -37,7 +37,16 @@ def database_servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(params=["sqlite", *PRODUCTS])
-def place(request: pytest.FixtureRequest, tmp_path: Path, database_servers: Servers) -> DatabasePlace:
-    """An empty database, of each product in turn."""
-    product = request.param
-    return DatabasePlace(product, tmp_path, None if product == "sqlite" else database_servers[product])
+def place(request: pytest.FixtureRequest, tmp_path: Path, database_servers: Servers) -> Iterator[DatabasePlace]:
+    """An empty database, of each product in turn; those of servers have their tables already."""
+    made = DatabasePlace(tmp_path, None if request.param == "sqlite" else database_servers[request.param])
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=PRODUCTS)
+def fresh_place(request: pytest.FixtureRequest, tmp_path: Path, database_servers: Servers) -> Iterator[DatabasePlace]:
+    """A new database on a server, without tables."""
+    made = DatabasePlace(tmp_path, database_servers[request.param], fresh=True)
+    yield made
+    made.close()

@@ -15,6 +15,7 @@ from hsmgate.errors import Failure, Reason
 from hsmgate.usecases import issuance_crl, issuance_states
 from hsmgate.usecases.issuance_ports import Wanted
 from hsmgate.usecases.issuance_states import Selector
+from support.database_servers import DatabasePlace
 from support.small_pki import SmallPki, small_pki
 
 TURNS, FINDS = 20, 400
@@ -25,6 +26,14 @@ log = logging.getLogger(__name__)
 @pytest.fixture
 def pki(tmp_path: Path) -> Iterator[SmallPki]:
     with small_pki(tmp_path / "pki") as made:
+        made.root()
+        yield made
+
+
+@pytest.fixture
+def shared(tmp_path: Path, place: DatabasePlace) -> Iterator[SmallPki]:
+    """One over each kind of database."""
+    with small_pki(tmp_path / "pki", None, place) as made:
         made.root()
         yield made
 
@@ -49,21 +58,21 @@ def together(*functions: object) -> list[str]:
     return failed
 
 
-def test_of_many_who_revoke_one_certificate_one_does(pki: SmallPki) -> None:
-    serial = pki.issue().certified.serial
+def test_of_many_who_revoke_one_certificate_one_does(shared: SmallPki, place: DatabasePlace) -> None:
+    serial = shared.issue().certified.serial
 
     def revoke() -> None:
-        with small_pki(pki.folder, pki.clock) as other:
+        with small_pki(shared.folder, shared.clock, place) as other:
             issuance_states.revoke(other.ports, Selector(serial=serial), "superseded")
 
     assert together(*[revoke] * 4) == ["REVOKED"] * 3
 
 
-def test_many_who_issue_and_make_crls_at_once_lose_nothing(pki: SmallPki) -> None:
+def test_many_who_issue_and_make_crls_at_once_lose_nothing(shared: SmallPki, place: DatabasePlace) -> None:
     numbers: list[int] = []
 
     def work() -> None:
-        with small_pki(pki.folder, pki.clock) as other:
+        with small_pki(shared.folder, shared.clock, place) as other:
             for _ in range(3):
                 serial = other.issue().certified.serial
                 issuance_states.revoke(other.ports, Selector(serial=serial), "unspecified")
@@ -71,24 +80,24 @@ def test_many_who_issue_and_make_crls_at_once_lose_nothing(pki: SmallPki) -> Non
 
     assert together(*[work] * 4) == []
     assert sorted(numbers) == list(range(1, 13))
-    rows = list(pki.register.listed(Wanted(state="revoked"), pki.clock()))
+    rows = list(shared.register.listed(Wanted(state="revoked"), shared.clock()))
     assert len(rows) == 12
-    newest = pki.register.crl("root")
+    newest = shared.register.crl("root")
     assert newest is not None
     assert newest.number == 12
 
 
-def test_of_many_who_make_one_authority_one_does(pki: SmallPki) -> None:
+def test_of_many_who_make_one_authority_one_does(shared: SmallPki, place: DatabasePlace) -> None:
     def init() -> None:
-        with small_pki(pki.folder, pki.clock) as other:
+        with small_pki(shared.folder, shared.clock, place) as other:
             other.authority("second", None)
 
     failed = together(*[init] * 3)
     assert len(failed) == 2
     assert set(failed) <= {"INVALID_INPUT", "KEY_EXISTS", "STORE_UNREADABLE"}
-    entry = pki.register.authority("second")
+    entry = shared.register.authority("second")
     assert entry is not None
-    pki.issue(issuer="second")
+    shared.issue(issuer="second")
 
 
 @pytest.mark.parametrize(

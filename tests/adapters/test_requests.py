@@ -1,12 +1,9 @@
 """The store of requests: claimed once, settled once, sealed, and honest about rows that were changed."""
 
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +12,11 @@ from hsmgate.adapters.resealing import reseal
 from hsmgate.adapters.sealed_keys import TENANT
 from hsmgate.adapters.sealing_key import SealingKey
 from hsmgate.adapters.software import SoftwareKeystore
-from hsmgate.adapters.sql import Database, connect
+from hsmgate.adapters.sql import Database
 from hsmgate.adapters.sql.requests import RequestRows
 from hsmgate.domain.request import CANCELLED, EXECUTED, FAILED, PENDING, STATUSES, Details, Request
 from hsmgate.errors import Failure, Reason
+from support.database_servers import DatabasePlace
 
 NOW = 1706007283.5
 SEALING_KEY = SealingKey(os.urandom(32))
@@ -27,26 +25,22 @@ SEALING_KEY = SealingKey(os.urandom(32))
 class Store:
     """A database and two processes over it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = connect(None, None, None, folder)
+    def __init__(self, place: DatabasePlace) -> None:
+        self.place = place
+        self.database = place.connect()
         self.keystore = SoftwareKeystore(self.database, SEALING_KEY, lambda: NOW)
         self.one, self.two = self.process("one"), self.process("two")
 
     def process(self, node: str, tenant: str = TENANT) -> SealedRequests:
         return SealedRequests(RequestRows(self.database, tenant, node), self.keystore.own_secret)
 
-    def change(self, statement: str, *values: object) -> None:
-        with closing(sqlite3.connect(self.folder / "hsmgate.db", isolation_level=None)) as connection:
-            connection.execute(statement, values)
-
     def octets(self) -> bytes:
-        return b"".join(path.read_bytes() for path in self.folder.glob("hsmgate.db*"))
+        return b"".join(path.read_bytes() for path in self.place.folder.glob("hsmgate.db*"))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path)
+def store(place: DatabasePlace) -> Iterator[Store]:
+    made = Store(place)
     yield made
     made.keystore.close()
 
@@ -67,7 +61,7 @@ def test_what_was_settled_is_found_again(store: Store) -> None:
     request = begun(store.one, "a")
     assert store.one.find("a") == request
     assert store.one.settle("a", EXECUTED, "c2lnbmVk")
-    again = Store(store.folder)
+    again = Store(store.place)
     found = again.one.find("a")
     assert found == Request("a", "sign", "orders", EXECUTED, NOW, NOW, "c2lnbmVk")
     assert again.one.details("a") == Details(b"meta of a", b"signature")
@@ -196,6 +190,7 @@ def test_tenants_do_not_see_each_other(store: Store) -> None:
     assert other.page((), newest_first=False, offset=0, most=9) == []
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_a_reader_of_the_database_learns_no_result_and_no_metadata(store: Store) -> None:
     begun(store.one, "a")
     store.one.settle("a", EXECUTED, "the-payload-that-was-decrypted")
@@ -204,6 +199,7 @@ def test_a_reader_of_the_database_learns_no_result_and_no_metadata(store: Store)
     assert b"meta of a" not in store.octets()
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "statement",
     [
@@ -226,17 +222,18 @@ def test_a_writer_of_the_database_forges_no_result(store: Store, statement: str)
         begun(store.one, request_id)
     store.one.settle("a", EXECUTED, "result of a")
     store.one.settle("b", EXECUTED, "result of b")
-    store.change(statement)
+    store.place.execute(statement)
     with pytest.raises(Failure) as caught:
         store.one.page((), newest_first=False, offset=0, most=9)
     assert caught.value.reason is Reason.INTEGRITY
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_the_secret_is_one_and_stays_the_same(store: Store) -> None:
     begun(store.one, "a")
     first = store.keystore.own_secret()
     assert len(first) == 32
-    assert Store(store.folder).keystore.own_secret() == first
+    assert Store(store.place).keystore.own_secret() == first
     assert store.keystore.labels() == []
     with pytest.raises(Failure):
         store.keystore.find("hsmgate/requests")
@@ -253,16 +250,17 @@ def test_many_first_users_agree_on_the_secret(store: Store) -> None:
 
 def test_a_secret_that_was_changed_is_noticed(store: Store) -> None:
     store.keystore.own_secret()
-    store.change("UPDATE stored_key SET purpose = 'client' WHERE label = 'hsmgate/requests'")
+    store.place.execute("UPDATE stored_key SET purpose = 'client' WHERE label = 'hsmgate/requests'")
     with pytest.raises(Failure) as caught:
-        Store(store.folder).keystore.own_secret()
+        Store(store.place).keystore.own_secret()
     assert caught.value.reason is Reason.INTEGRITY
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("status", ["x'00'", "'NEW'", "7"])
 def test_a_state_that_is_none(store: Store, status: str) -> None:
     begun(store.one, "a")
-    store.change(f"UPDATE request SET status = {status}")
+    store.place.execute(f"UPDATE request SET status = {status}")
     with pytest.raises(Failure) as caught:
         store.one.find("a")
     assert caught.value.reason is Reason.INTEGRITY

@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from hsmgate.adapters.sql import Database, connect
+from hsmgate.adapters.sql import Database
 from hsmgate.adapters.sql.revocations import RevocationRows
 from hsmgate.adapters.sql.schema import revocation
 from hsmgate.errors import Failure, Reason
 from hsmgate.usecases.revocation import Remembered
+from support.database_servers import DatabasePlace
 
 OLD = Remembered(asked_at=1000.5, this_update=900.25, detail="revoked: keyCompromise")
 NEW = Remembered(asked_at=2000.0, this_update=1900.0, detail="revoked again")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = connect(None, None, None, tmp_path)
+def database(place: DatabasePlace) -> Iterator[Database]:
+    made = place.connect()
     yield made
     made.close()
 
@@ -107,6 +108,7 @@ def impatient(database: Database) -> None:
         connection.exec_driver_sql("PRAGMA busy_timeout = 1")
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_what_cannot_be_written_counts_all_the_same_and_is_written_later(database: Database, tmp_path: Path) -> None:
     rows = RevocationRows(database)
     RevocationRows(database).remember("elsewhere", OLD)
@@ -125,6 +127,7 @@ def test_what_cannot_be_written_counts_all_the_same_and_is_written_later(databas
     assert RevocationRows(database).recall("q") == NEW
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_what_could_not_be_written_is_forgotten_for_good(database: Database, tmp_path: Path) -> None:
     rows = RevocationRows(database)
     impatient(database)
@@ -140,6 +143,7 @@ def test_what_could_not_be_written_is_forgotten_for_good(database: Database, tmp
     assert rows.recall("q") is None
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "values", ["('q', 'x', 1.0, 'd')", "('q', 1.0, x'00', 'd')", "(x'00', 1.0, 1.0, 'd')", "('q', 9e999, 'nan', 'd')"]
 )
@@ -152,14 +156,15 @@ def test_a_damaged_row_is_not_passed_over(values: str, database: Database, tmp_p
     assert caught.value.reason is Reason.INTEGRITY
 
 
-def test_a_lost_table_is_told(database: Database, tmp_path: Path) -> None:
+def test_a_lost_table_is_told(database: Database, place: DatabasePlace) -> None:
     rows = RevocationRows(database)
     rows.remember("q", OLD)
-    with sqlite3.connect(tmp_path / "hsmgate.db") as other:
-        other.execute("DROP TABLE revocation")
-    other.close()
-    with pytest.raises(Failure) as caught:
-        rows.refresh()
+    place.execute("ALTER TABLE revocation RENAME TO lost")
+    try:
+        with pytest.raises(Failure) as caught:
+            rows.refresh()
+    finally:
+        place.execute("ALTER TABLE lost RENAME TO revocation")
     assert caught.value.reason is Reason.INTEGRITY
     assert rows.recall("q") == OLD
 
@@ -196,6 +201,7 @@ def test_many_threads_lose_nothing(database: Database) -> None:
             assert rows.recall(f"q{number}-{turn}") == fresh.recall(f"q{number}-{turn}")
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_the_migration_makes_the_table_that_the_code_uses(database: Database) -> None:
     found = inspect(database.engine).get_columns("revocation")
     assert [column["name"] for column in found] == [column.name for column in revocation.columns]

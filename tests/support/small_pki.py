@@ -21,6 +21,7 @@ from hsmgate.pki import names
 from hsmgate.usecases import issuance_authorities, issuance_leaves
 from hsmgate.usecases.issuance_leaves import Handed, NewLeaf
 from hsmgate.usecases.issuance_ports import AuthorityEntry, AuthoritySettings, IssuancePorts
+from support.database_servers import DatabasePlace
 
 
 @dataclass
@@ -101,13 +102,13 @@ def _fresh() -> bytes:
 
 
 @contextmanager
-def small_pki(folder: Path, clock: Clock | None = None) -> Iterator[SmallPki]:
-    """Open the PKI in `folder`, made if it is not there."""
+def small_pki(folder: Path, clock: Clock | None = None, place: DatabasePlace | None = None) -> Iterator[SmallPki]:
+    """Open the PKI in `folder`, made if it is not there; its database is `place`, or else a file in the folder."""
     clock = clock or Clock()
     make_folder(folder)
-    if not (folder / "pki.db").exists():
+    if place is None and not (folder / "pki.db").exists():
         write_once(folder / "pki.db", _fresh())
-    database = connect("sqlite:///pki.db", None, None, folder)
+    database = connect("sqlite:///pki.db", None, None, folder) if place is None else place.connect()
     audit = open_audit(folder / "audit.log", now=clock, trail="a-trail", version="test")
     ports = IssuancePorts(SqlRegister(database), SigningKeyStore(folder), audit, clock, os.urandom, "an operator")
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, update
 
 from hsmgate.adapters.sql.database import Database
 from hsmgate.adapters.sql.keys import KeyRow
@@ -31,7 +31,7 @@ class AllKeys:
     def rows(self) -> Iterator[KeyRow]:
         """All of them, ordered by uuid, with values as the driver gives them; each may be changed meanwhile."""
         after, met = "", 0
-        while some := self._fetch(_LATER, after):
+        while some := self._fetch(_LATER.limit(literal_column(str(AT_ONCE))).offset(literal_column("0")), after):
             for values in some:
                 row = KeyRow._make(values)
                 met, after = met + 1, row.uuid
@@ -50,7 +50,7 @@ class AllKeys:
 
     def _fetch(self, statement: Select[Any], *values: object) -> list[Any]:
         sql = str(statement.compile(dialect=self._connection.dialect))
-        return list(self._connection.exec_driver_sql(sql, values).fetchmany(AT_ONCE))
+        return list(self._connection.exec_driver_sql(sql, values))
 
 
 @contextmanager

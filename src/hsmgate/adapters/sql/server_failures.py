@@ -30,6 +30,7 @@ _CODES = {
     **dict.fromkeys((2002, 2003, 2005, 2006, 2013, 2026, 2055), "not answering"),
 }
 _DAMAGED_CODES = frozenset({1034, 1035, 1194, 1195, 1712, 1877, 1932})
+_NO_ROOM = frozenset({"22001", "22021", "1406", "1366"})
 _OURS = ("IntegrityError", "ProgrammingError", "DataError", "NotSupportedError")
 
 
@@ -51,6 +52,8 @@ def _by_state(state: str) -> str | None:
 
 
 def _failure(error: object, code: str, state: str | None, damaged: bool) -> Failure:
+    if code in _NO_ROOM or (not code and type(error).__name__ == "DataError"):  # without a code: psycopg, of a NUL
+        return Failure(Reason.INVALID_INPUT, "a text is longer than the database has room for, or holds a NUL")
     if damaged:
         return Failure(Reason.INTEGRITY, f"the database is damaged ({code}): restore it from a backup")
     if state is not None:

@@ -137,7 +137,12 @@ def use_write_ahead_log(connection: Connection) -> None:
 
 
 def empty_log(database: Database) -> None:
-    """Bring the write-ahead log into the file and cut it off, with what was overwritten. Failure: CONNECTIVITY."""
+    """Bring the write-ahead log into the file and cut it off, with what was overwritten. A server keeps its logs itself.
+
+    Failure: CONNECTIVITY.
+    """
+    if database.engine.dialect.name != "sqlite":
+        return
     with translated(), database.engine.connect() as connection:
         raw = connection.connection.driver_connection
         if raw is not None:
