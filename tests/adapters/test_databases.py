@@ -155,7 +155,9 @@ def test_the_longest_text_and_the_largest_key_fit(database: Database) -> None:
     assert rows.held("client") == [Held(asymmetric=True, keys=1, octets=1_024_000)]
 
 
-@pytest.mark.parametrize("text", ["%s %(a)s %", "?", ":a", "\\", "\\'", "'; DROP TABLE stored_key; --", '"', "\x1a\x7f"])
+@pytest.mark.parametrize(
+    "text", ["%s %(a)s %", "?", ":a", "\\", "\\'", "'; DROP TABLE stored_key; --", '"', "\x1a\x7f"]
+)
 def test_text_is_never_a_part_of_a_statement(database: Database, text: str) -> None:
     rows = KeyRows(database, "t")
     assert rows.insert(ROW._replace(label=text, attributes=text, sealed=text.encode()))

@@ -81,12 +81,12 @@ def test_looking_says_which_tables_there_are(path: Path, statement: str, expecte
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(statement)
     before = path.read_bytes()
-    assert look(None, path.parent) == expected
+    assert look(None, None, None, path.parent) == expected
     assert path.read_bytes() == before
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:
-    assert look(None, tmp_path / "no") == Tables(state="none")
+    assert look(None, None, None, tmp_path / "no") == Tables(state="none")
     assert not list(tmp_path.iterdir())
 
 

@@ -32,7 +32,8 @@ _CHUNK = 1024 * 1024
 def backup(config: Config, file: Path) -> None:
     """Write it, and say what it is worth. Failure: where something cannot be read, or `file` cannot be made."""
     path = places.database(config)
-    found = look(config.datasource.url, config.hsmgate.data_dir)
+    source = config.datasource
+    found = look(source.url, source.username, source.password, config.hsmgate.data_dir)
     if found.found is None:
         raise Failure(Reason.CONFIG_INVALID, f"there is nothing to back up: {path} has no tables of hsmgate")
     if os.path.lexists(file):  # found out now and not at the end

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from hsmgate.adapters.sql import sqlite
+from hsmgate.adapters.sql import Server, locate
 from hsmgate.config import Config
 from hsmgate.errors import Failure, Reason
 from hsmgate.opening import OWN_CERTIFICATE
@@ -33,8 +33,16 @@ def stores(config: Config) -> dict[str, Path]:
 
 
 def database(config: Config) -> Path:
-    """The file of the database. Failure: CONFIG_INVALID."""
-    return sqlite.file_of(config.datasource.url, config.hsmgate.data_dir)
+    """The file of the database. Failure: CONFIG_INVALID (it is on a server)."""
+    source = config.datasource
+    place = locate(source.url, source.username, source.password, config.hsmgate.data_dir)
+    if isinstance(place, Server):
+        dump = "mariadb-dump --single-transaction" if place.product == "mariadb" else "pg_dump"
+        raise Failure(
+            Reason.CONFIG_INVALID,
+            f"the database is on a server, and a backup holds files only: {dump}, and see docs/operations.md",
+        )
+    return place
 
 
 def audit(config: Config) -> Path:

@@ -11,6 +11,7 @@ from hsmgate.adapters.log import make_log
 from hsmgate.adapters.log_stdlib import forward_stdlib
 from hsmgate.adapters.ocsp_http import Responders
 from hsmgate.adapters.pkcs11.keystore import TokenKeystore
+from hsmgate.adapters.sql import kind_of, look
 from hsmgate.cli import revocation_notes, tables
 from hsmgate.cli.rehearsal import rehearsed
 from hsmgate.config import Config, Ocsp
@@ -65,6 +66,7 @@ def report(config: Config, *, as_json: bool) -> None:
         "configuration": ", ".join(map(str, config.files)),
         "listens": f"{'https' if tls else 'http'}://{config.server.address}:{config.server.port}",
         "client-auth": client_auth,
+        "database": _database(config),
         "keystore": f"{config.hsm.backend}, {keys} keys",
         "data-dir": str(config.hsmgate.data_dir),
     }
@@ -75,6 +77,14 @@ def report(config: Config, *, as_json: bool) -> None:
         print(f"{name}: {tables.plain(value)}")
     tables.show(rows, as_json=False)
     print("ok")
+
+
+def _database(config: Config) -> str:
+    """Product, version, place, and which tables it has."""
+    source = config.datasource
+    given = (source.url, source.username, source.password, config.hsmgate.data_dir)
+    found = look(*given)
+    return f"{kind_of(*given)}, {f'tables {found.found}' if found.found else 'no tables yet'}"
 
 
 def _try_address(address: str, port: int) -> None:

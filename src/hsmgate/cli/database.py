@@ -1,6 +1,8 @@
 """The work of `hsmgate db`."""
 
-from hsmgate.adapters.sql import connect, look, sqlite
+from pathlib import Path
+
+from hsmgate.adapters.sql import connect, locate, look
 from hsmgate.cli import tables
 from hsmgate.config import Config
 from hsmgate.errors import Failure, Reason
@@ -16,9 +18,9 @@ _MEANING = {
 def status(config: Config, *, as_json: bool) -> None:
     """Print it. Failure: CONFIG_INVALID (a newer version's, too), CONNECTIVITY, INTEGRITY."""
     source, data_dir = config.datasource, config.hsmgate.data_dir
-    found = look(source.url, data_dir)
+    found = look(source.url, source.username, source.password, data_dir)
     facts = {
-        "database": str(sqlite.file_of(source.url, data_dir)),
+        "database": str(locate(source.url, source.username, source.password, data_dir)),
         "tables": found.found or "-",
         "this version's": found.newest,
         "state": found.state,
@@ -36,14 +38,14 @@ def status(config: Config, *, as_json: bool) -> None:
 
 
 def upgrade(config: Config) -> None:
-    """Do it, in one transaction. Failure: as `connect`; CONNECTIVITY while the database is in use."""
+    """Do it, in one transaction where the database can. Failure: as `connect`; CONNECTIVITY while it is in use."""
     source, data_dir = config.datasource, config.hsmgate.data_dir
-    path = sqlite.file_of(source.url, data_dir)
-    before = look(source.url, data_dir)
-    if before.state == "none" and not path.exists():
-        raise Failure(Reason.CONFIG_INVALID, f"there is no database {path}: the first start of the service makes it")
+    place = locate(source.url, source.username, source.password, data_dir)
+    before = look(source.url, source.username, source.password, data_dir)
+    if isinstance(place, Path) and not place.exists():
+        raise Failure(Reason.CONFIG_INVALID, f"there is no database {place}: the first start of the service makes it")
     connect(source.url, source.username, source.password, data_dir, alone=True).close()
     if before.state == "current":
-        print(f"{tables.plain(path)}: the tables are this version's already ({before.newest})")
+        print(f"{tables.plain(str(place))}: the tables are this version's already ({before.newest})")
     else:
-        print(f"{tables.plain(path)}: {before.found or 'no tables'} -> {before.newest}")
+        print(f"{tables.plain(str(place))}: {before.found or 'no tables'} -> {before.newest}")

@@ -17,7 +17,7 @@ from hsmgate.adapters.private_files import make_folder
 from hsmgate.adapters.sql.connect import connect
 from hsmgate.adapters.sql.register import SqlRegister
 from hsmgate.cli.pki_passphrases import Passphrases
-from hsmgate.config import Config, load
+from hsmgate.config import Config, Datasource, load
 from hsmgate.errors import Failure, Reason
 from hsmgate.usecases.issuance_chain import checked_name
 from hsmgate.usecases.issuance_ports import IssuancePorts
@@ -72,7 +72,7 @@ def _folder(folder: Path, where: Where, ends: ExitStack, *, make: bool) -> Place
     if not make and not (folder / DATABASE).is_file():
         raise Failure(Reason.CONFIG_MISSING, f"there is no PKI in {folder}: hsmgate pki init makes one")
     make_folder(folder)
-    return _place(folder, f"sqlite:///{DATABASE}", folder / "audit.log", where, ends, None)
+    return _place(folder, Datasource(url=f"sqlite:///{DATABASE}"), folder / "audit.log", where, ends, None)
 
 
 def _configured(config: Config, where: Where, ends: ExitStack) -> Place:
@@ -81,13 +81,13 @@ def _configured(config: Config, where: Where, ends: ExitStack) -> Place:
     trail = house.audit.file or house.data_dir / "audit.log"
     make_folder(trail.parent)
     keystore = _keystore_of(config, ends)
-    place = _place(house.data_dir, config.datasource.url, trail, where, ends, keystore, fsync=house.audit.fsync)
+    place = _place(house.data_dir, config.datasource, trail, where, ends, keystore, fsync=house.audit.fsync)
     return replace(place, keys=SERVICE_KEYS)
 
 
 def _place(
     folder: Path,
-    url: str | None,
+    source: Datasource,
     trail: Path,
     where: Where,
     ends: ExitStack,
@@ -95,7 +95,7 @@ def _place(
     *,
     fsync: bool = True,
 ) -> Place:
-    database = connect(url, None, None, folder)
+    database = connect(source.url, source.username, source.password, folder)
     ends.callback(database.close)
     audit = open_audit(trail, now=time.time, trail=str(uuid.uuid4()), version=__version__, fsync=fsync)
     ends.callback(audit.close)

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 
 from hsmgate.adapters.keystores import OWN_KEY
-from hsmgate.adapters.sql import look, sqlite, was_served
+from hsmgate.adapters.sql import Server, locate, look, sqlite, was_served
+from hsmgate.adapters.sql.upgrade import Tables
 from hsmgate.cli import tables
-from hsmgate.config import Config
+from hsmgate.config import Config, Datasource
 from hsmgate.errors import Failure, Reason
 from hsmgate.opening import OWN_CERTIFICATE
 
@@ -32,7 +33,8 @@ def rehearsed(config: Config) -> Iterator[Config]:
 def _redirected(config: Config, elsewhere: Path) -> Config:
     house, software, ssl = config.hsmgate, config.hsm.software, config.server.ssl
     real = house.data_dir
-    database = sqlite.file_of(config.datasource.url, real)
+    source = config.datasource
+    database = locate(source.url, source.username, source.password, real)
     audit = house.audit.file or real / "audit.log"
     own_key = config.hsm.backend == "software" and software.key is None and software.key_file is None
     own_certificate = not (ssl.key_store or ssl.certificate)
@@ -40,37 +42,65 @@ def _redirected(config: Config, elsewhere: Path) -> Config:
         software = _set(software, key_file=real / OWN_KEY)
     if own_certificate and (real / OWN_CERTIFICATE).exists():
         ssl = _set(ssl, certificate=real / OWN_CERTIFICATE)
-    for folder in {database.parent, audit.parent} | ({real} if own_key or own_certificate else set()):
+    beside = {database.parent} if isinstance(database, Path) else set()
+    for folder in {*beside, audit.parent} | ({real} if own_key or own_certificate else set()):
         _check_writable(folder)
-    kept_database = _database(database, config, elsewhere / "check.db")
+    instead = elsewhere / "check.db"
+    kept = _file(database, source, real, instead) if isinstance(database, Path) else _on_server(database, source, real)
+    if kept is None:
+        kept = instead
     kept_audit = audit if os.path.lexists(audit) else elsewhere / "audit.log"
     return _set(
         config,
         server=_set(config.server, ssl=ssl),
         hsm=_set(config.hsm, software=software),
-        datasource=_set(config.datasource, url=f"sqlite:///{kept_database.absolute()}"),
+        datasource=source if isinstance(kept, Server) else Datasource(url=f"sqlite:///{kept.absolute()}"),
         hsmgate=_set(house, data_dir=elsewhere, audit=_set(house.audit, file=kept_audit)),
     )
 
 
-def _database(real: Path, config: Config, instead: Path) -> Path:
+def _file(real: Path, source: Datasource, data_dir: Path, instead: Path) -> Path:
     """The database itself if opening it changes nothing, else a copy of it; one that is not there is made there."""
     if not os.path.lexists(real):
         return instead
     if not real.is_file():
         return real  # whatever is wrong with it, opening it says so
     try:
-        found = look(config.datasource.url, config.hsmgate.data_dir)
-        first = found.state == "current" and not was_served(config.datasource.url, config.hsmgate.data_dir)
+        found, first = _looked_at(source, data_dir)
     except Failure:
         return real
     if found.state in {"current", "newer"} and not first:
         return real
     sqlite.snapshot(real, instead)
     if found.state == "older":
-        older = f"{real} has the tables of an older version ({found.found})"
-        tables.warn([f"{older}: serve would bring them to {found.newest}, and there is no way back without a backup"])
+        _warn_of_older(real, found)
     return instead
+
+
+def _on_server(real: Server, source: Datasource, data_dir: Path) -> Server | None:
+    """The database itself if opening it changes nothing; None: what a first start would make in it is not looked at.
+
+    Failure: as `look`.
+    """
+    found, first = _looked_at(source, data_dir)
+    if found.state in {"current", "newer"} and not first:
+        return real
+    if found.state == "older":
+        _warn_of_older(real, found)
+        tables.warn([f"{real} is not copied to try it: the keys in it, and whether they open, are not looked at"])
+    return None
+
+
+def _looked_at(source: Datasource, data_dir: Path) -> tuple[Tables, bool]:
+    """Its tables, and whether no keystore was ever opened in those of this version."""
+    given = (source.url, source.username, source.password, data_dir)
+    found = look(*given)
+    return found, found.state == "current" and not was_served(*given)
+
+
+def _warn_of_older(real: Path | Server, found: Tables) -> None:
+    older = f"{real} has the tables of an older version ({found.found})"
+    tables.warn([f"{older}: serve would bring them to {found.newest}, and there is no way back without a backup"])
 
 
 def _check_writable(folder: Path) -> None:

@@ -38,7 +38,7 @@ def reseal(config: Config, to: Path | None) -> None:
     source, data_dir = config.datasource, config.hsmgate.data_dir
     if config.hsm.backend != "software":
         raise Failure(Reason.CONFIG_INVALID, f"hsm.backend is {config.hsm.backend}: only software has a sealing key")
-    if look(source.url, data_dir).state == "none":
+    if look(source.url, source.username, source.password, data_dir).state == "none":
         raise Failure(Reason.CONFIG_INVALID, "there are no keys yet: nothing is sealed that could be sealed anew")
     database = connect(source.url, source.username, source.password, data_dir, alone=True)
     try:

@@ -56,6 +56,7 @@ STAY_BEHIND = {
     "tee": "Approvals by TEE are not in this version.",
 }
 _SQLITE = ("sqlite:", "jdbc:sqlite:")
+_SERVERS = tuple(f"{jdbc}{product}" for jdbc in ("", "jdbc:") for product in ("mariadb", "mysql", "postgres"))
 
 
 def survey(path: Path | None, profile: str | None, environ: Mapping[str, str], cwd: Path) -> Survey:
@@ -112,17 +113,13 @@ def _used(_entry: Entry, note: str) -> tuple[Verdict, str]:
 
 
 def _database_url(entry: Entry, note: str) -> tuple[Verdict, str]:
-    if (entry.text or "").startswith(_SQLITE) or not entry.text:
+    if not entry.text or entry.text.lower().startswith(_SQLITE):
         return "used", note
-    return "changed", "refused: SQLite only in this version; remove it, or set SPRING_DATASOURCE_URL= (empty) beside it"
-
-
-def _database_user(_entry: Entry, _note: str) -> tuple[Verdict, str]:
-    return "without meaning", "SQLite has no users"
+    if entry.text.lower().startswith(_SERVERS):
+        return "changed", "needs an empty database, on MariaDB 10.6 or newer; or SPRING_DATASOURCE_URL= (empty) for SQLite"
+    return "changed", "refused: SQLite, MariaDB, MySQL and PostgreSQL are what there is"
 
 
 _CHANGES: dict[str, Callable[[Entry, str], tuple[Verdict, str]]] = {
     "spring.datasource.url": _database_url,
-    "spring.datasource.username": _database_user,
-    "spring.datasource.password": _database_user,
 }

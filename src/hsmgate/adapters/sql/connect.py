@@ -34,7 +34,7 @@ def connect(
     return open_server(place, alone=alone)
 
 
-def look(url: str | None, data_dir: Path, username: str | None = None, password: str | None = None) -> Tables:
+def look(url: str | None, username: str | None, password: str | None, data_dir: Path) -> Tables:
     """Which tables the database has; nothing is made or changed. Failure: CONFIG_INVALID, CONNECTIVITY, INTEGRITY."""
     place = locate(url, username, password, data_dir)
     if isinstance(place, Path) and not place.exists():
@@ -43,15 +43,15 @@ def look(url: str | None, data_dir: Path, username: str | None = None, password:
         return tables_of(connection)
 
 
-def was_served(url: str | None, data_dir: Path, username: str | None = None, password: str | None = None) -> bool:
+def was_served(url: str | None, username: str | None, password: str | None, data_dir: Path) -> bool:
     """Whether a keystore was ever opened in this version's database: a PKI alone may be in it. Failure: as `look`."""
     place = locate(url, username, password, data_dir)
     with _looking(place) as connection:
         return connection.execute(select(keystore.c.id)).first() is not None
 
 
-def kind_of(url: str | None, data_dir: Path, username: str | None = None, password: str | None = None) -> str:
-    """Product and version, and where it is. Failure: as `look`."""
+def kind_of(url: str | None, username: str | None, password: str | None, data_dir: Path) -> str:
+    """Product and version, and where it is, in words. Failure: as `look`."""
     place = locate(url, username, password, data_dir)
     if isinstance(place, Path):
         return f"SQLite {sqlite3.sqlite_version}, {place}"

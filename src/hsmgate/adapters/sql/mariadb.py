@@ -85,7 +85,7 @@ class MariaDb:
                 cursor.execute("SELECT GET_LOCK(%s, 0)", (f"{_lock_name(database)}.{number}",))
                 taken = cursor.fetchone()[0] == 1
                 if taken is not alone:
-                    return taken
+                    return not alone
         return alone
 
     def upgrade_alone(self, raw: Any, database: str, busy_seconds: int) -> bool:  # noqa: ANN401
@@ -102,7 +102,7 @@ class MariaDb:
 
     def is_cut(self, raw: Any) -> bool:  # noqa: ANN401
         """Whether the server has ended this idle connection, as far as this machine knows; asks nobody."""
-        return not raw.open or is_readable(raw._sock.fileno())  # noqa: SLF001 - it has no other way
+        return not bool(raw.open) or is_readable(raw._sock.fileno())  # noqa: SLF001 - it has no other way
 
 
 def context(protected: Protected) -> ssl.SSLContext | None:

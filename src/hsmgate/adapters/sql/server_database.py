@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, select
@@ -14,7 +14,7 @@ from hsmgate.adapters.sql.location import Server
 from hsmgate.adapters.sql.mariadb import MariaDb
 from hsmgate.adapters.sql.postgresql import PostgreSql
 from hsmgate.adapters.sql.schema import keystore
-from hsmgate.adapters.sql.upgrade import tables_of, upgrade
+from hsmgate.adapters.sql.upgrade import refuse_foreign, tables_of, upgrade
 from hsmgate.errors import Failure, Reason
 
 BUSY_SECONDS = 10  # that a writer waits for another, as with SQLite
@@ -169,7 +169,7 @@ class ServerDatabase(Database):
     def _rows(self, query: Query, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         taken = self._take()
         try:
-            with taken.cursor() as cursor:  # type: ignore[attr-defined] - both drivers have it so
+            with closing(taken.cursor()) as cursor:
                 cursor.execute(query.sql, values)
                 rows = list(cursor.fetchall())
         except BaseException:
@@ -182,6 +182,7 @@ class ServerDatabase(Database):
         with self.engine.connect() as connection:
             if tables_of(connection).state == "current":
                 return
+            refuse_foreign(connection)
         proxy = self.engine.raw_connection()
         raw, database = proxy.driver_connection, self._server.database
         try:
@@ -238,6 +239,7 @@ def looking(server: Server) -> Iterator[Connection]:
     try:
         with told(engine), engine.connect() as connection:
             product.check(connection)
+            refuse_foreign(connection)
             yield connection
     finally:
         engine.dispose()

@@ -24,7 +24,7 @@ BUSY_SECONDS = 10
 POOL = 16  # connections that stay open, one for each thread at work
 OVERFLOW = 48
 _URL = re.compile(r"(?:sqlite(?:\+pysqlite)?:///|jdbc:sqlite:)(?P<path>.+)", re.DOTALL)
-_OTHER = re.compile(r"(?:jdbc:)?(?P<product>h2|mysql|mariadb|postgres(?:ql)?|oracle|sqlserver|mssql)\b", re.IGNORECASE)
+_OTHER = re.compile(r"(?:jdbc:)?(?P<product>h2|oracle|sqlserver|mssql)\b", re.IGNORECASE)
 _ON_CONNECT = (
     "PRAGMA synchronous = FULL",  # a commit survives a power cut
     "PRAGMA foreign_keys = ON",
@@ -44,9 +44,13 @@ def file_of(url: str | None, folder: Path) -> Path:
     found = _URL.fullmatch(url)
     other = _OTHER.match(url)
     if found is None and other:
-        raise _refused(f"{other['product'].lower()} is not in this version: write sqlite:///FILE")
+        raise _refused(
+            f"{other['product'].lower()} is not in this version: there are sqlite, mariadb, mysql and postgresql"
+        )
     if found is None:
-        raise _refused("not understood: write sqlite:///FILE or jdbc:sqlite:FILE")
+        raise _refused(
+            "not understood: write sqlite:///FILE, jdbc:mariadb://HOST/DATABASE or jdbc:postgresql://HOST/DATABASE"
+        )
     path = found["path"]
     if path.startswith((":", "file:")):
         raise _refused("keys in memory would be lost: write sqlite:///FILE")
@@ -137,9 +141,9 @@ def use_write_ahead_log(connection: Connection) -> None:
 
 
 def empty_log(database: Database) -> None:
-    """Bring the write-ahead log into the file and cut it off, with what was overwritten. A server keeps its logs itself.
+    """Bring the write-ahead log into the file and cut it off, with what was overwritten. Failure: CONNECTIVITY.
 
-    Failure: CONNECTIVITY.
+    A server keeps its logs itself.
     """
     if database.engine.dialect.name != "sqlite":
         return

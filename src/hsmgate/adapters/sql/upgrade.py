@@ -31,6 +31,16 @@ def tables_of(connection: Connection) -> Tables:
     return Tables(state="older" if found in _known() else "newer", found=found)
 
 
+def refuse_foreign(connection: Connection) -> None:
+    """Failure: CONFIG_INVALID (tables of another program, as of the service that hsmgate takes the place of)."""
+    look = inspect(connection)
+    if not look.has_table(_VERSIONS) and look.get_table_names():
+        raise Failure(
+            Reason.CONFIG_INVALID,
+            "spring.datasource.url: the database holds tables of something else: give hsmgate an empty one of its own",
+        )
+
+
 def upgrade(connection: Connection) -> None:
     """Make the tables, or migrate those of an older version. Failure: CONFIG_INVALID (a newer version's)."""
     there = tables_of(connection)
