@@ -38,7 +38,9 @@ run:
 
 test:
 	@sh scripts/debian-packages curl=curl openssl=openssl keytool=default-jre-headless certutil=libnss3-tools \
-		systemd-analyze=systemd docker-compose=docker-compose softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit g++=g++
+		systemd-analyze=systemd docker-compose=docker-compose softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit g++=g++ \
+		setpriv=util-linux mariadbd=mariadb-server-core
+	@sh scripts/postgresql
 	@sh scripts/venv dev
 	$(VENV) -m pytest -n 2 -m 'not long'
 
@@ -46,7 +48,9 @@ test-long:
 	@sh scripts/debian-packages curl=curl openssl=openssl javac=default-jdk-headless go=golang-go golang-golang-x-crypto-dev \
 		softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit g++=g++ \
 		chromium=chromium certutil=libnss3-tools unshare=util-linux systemd-analyze=systemd \
-		docker-compose=docker-compose strace=strace buildah=buildah podman=podman runc=runc debootstrap=debootstrap
+		docker-compose=docker-compose strace=strace buildah=buildah podman=podman runc=runc debootstrap=debootstrap \
+		setpriv=util-linux mariadbd=mariadb-server-core
+	@sh scripts/postgresql
 	@sh scripts/venv dev
 	$(VENV) -m pytest -n 1 -m long
 	@sh scripts/fuzz 600

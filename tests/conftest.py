@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.database_servers import PRODUCTS, DatabasePlace, DatabaseServer, running
+from support.database_servers import PRODUCTS, DatabasePlace, Servers
 
 LONGEST = 60  # characters of a value in a name
 
@@ -14,19 +14,6 @@ LONGEST = 60  # characters of a value in a name
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """A long value, which may be made of random octets, is called by its argument; pytest numbers them."""
     return argname if isinstance(val, str | bytes) and len(val) > LONGEST else None
-
-
-class Servers:
-    """Database servers, each started when it is first asked for."""
-
-    def __init__(self, ends: ExitStack) -> None:
-        self._ends = ends
-        self._running: dict[str, DatabaseServer] = {}
-
-    def __getitem__(self, product: str) -> DatabaseServer:
-        if product not in self._running:
-            self._running[product] = self._ends.enter_context(running(product))
-        return self._running[product]
 
 
 @pytest.fixture(scope="session")

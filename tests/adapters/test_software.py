@@ -21,6 +21,7 @@ from hsmgate.domain.key import Key, KeyAttributes, KeySpec
 from hsmgate.domain.verification import verify
 from hsmgate.errors import Failure, Reason
 from hsmgate.usecases.ports import Keystore
+from support.database_servers import PRODUCTS, DatabasePlace, Servers
 from support.keystore_contract import NO_EXTRA, POLICY, KeystoreContract, raises, spec_of
 
 SECRET = SealingKey(octets=bytes(range(32)))
@@ -60,6 +61,20 @@ class TestContract(KeystoreContract):
         keystore: Keystore = opened(tmp_path_factory.mktemp("keys"))
         yield keystore
         assert isinstance(keystore, SoftwareKeystore)
+        keystore.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("store", PRODUCTS, indirect=True)
+class TestContractOnServers(KeystoreContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store(
+        cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, database_servers: Servers
+    ) -> Iterator[Keystore]:
+        place = DatabasePlace(tmp_path_factory.mktemp("keys"), database_servers[request.param])
+        keystore = SoftwareKeystore(place.connect(), SECRET, lambda: NOW, "attestation-key")
+        yield keystore
         keystore.close()
 
 

@@ -40,7 +40,7 @@ def test_the_commands_without_make_run_and_the_printed_line_gets_the_keys(tmp_pa
 
 def test_what_is_not_in_this_version_is_refused_at_the_start(tmp_path: Path) -> None:
     quickstart(tmp_path / "quickstart", datetime.now(UTC), "localhost")
-    line = refused(tmp_path, "--config", "quickstart/config-files", SPRING_DATASOURCE_URL="postgresql://localhost/keys")
+    line = refused(tmp_path, "--config", "quickstart/config-files", SPRING_DATASOURCE_URL="jdbc:h2:mem:keys")
     assert "not in this version" in line
 
 

@@ -11,12 +11,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 import pymysql
+import trustme
 
 from hsmgate.adapters.sql import Database, connect
 from hsmgate.adapters.sql.schema import metadata
@@ -108,6 +109,19 @@ class DatabaseServer:
     def url(self, database: str, query: str = "") -> str:
         return f"jdbc:{self.product}://127.0.0.1:{self.port}/{database}{query}"
 
+    def tls(self, certificate: trustme.LeafCert) -> list[str]:
+        """What makes it serve with this certificate."""
+        chain, key = self.folder / "tls.pem", self.folder / "tls.key"
+        chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        key.write_bytes(certificate.private_key_pem.bytes())
+        key.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(key, "nobody")
+        return self.tls_options(chain, key)
+
+    def tls_options(self, chain: Path, key: Path) -> list[str]:
+        raise NotImplementedError
+
     def prepare(self) -> None:
         """Make the user `hsmgate`."""
         raise NotImplementedError
@@ -186,6 +200,9 @@ class MariaDbServer(DatabaseServer):
             raw.commit()
             return list(cursor.fetchall())
 
+    def tls_options(self, chain: Path, key: Path) -> list[str]:
+        return [f"--ssl-cert={chain}", f"--ssl-key={key}"]
+
     def prepare(self) -> None:
         self.ask(f"CREATE USER hsmgate@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
 
@@ -220,6 +237,9 @@ class PostgreSqlServer(DatabaseServer):
                 found = raw.execute(statement.encode())
             return [] if found.description is None else list(found.fetchall())
 
+    def tls_options(self, chain: Path, key: Path) -> list[str]:
+        return ["-c", "ssl=on", "-c", f"ssl_cert_file={chain}", "-c", f"ssl_key_file={key}"]
+
     def prepare(self) -> None:
         self.ask(f"CREATE ROLE hsmgate LOGIN PASSWORD '{PASSWORD}'")
 
@@ -235,17 +255,30 @@ def _postgres(program: str) -> str:
 
 
 @contextmanager
-def running(product: str, *more: str) -> Iterator[DatabaseServer]:
-    """A server of one's own."""
+def running(product: str, certificate: trustme.LeafCert | None = None) -> Iterator[DatabaseServer]:
+    """A server of one's own, with TLS if it has a certificate."""
     server = MariaDbServer() if product == "mariadb" else PostgreSqlServer()
     try:
         server.make()
-        server.start(*more)
+        server.start(*(() if certificate is None else server.tls(certificate)))
         server.prepare()
         yield server
     finally:
         if hasattr(server, "process"):
             server.remove()
+
+
+class Servers:
+    """Database servers, each started when it is first asked for."""
+
+    def __init__(self, ends: ExitStack) -> None:
+        self._ends = ends
+        self._running: dict[str, DatabaseServer] = {}
+
+    def __getitem__(self, product: str) -> DatabaseServer:
+        if product not in self._running:
+            self._running[product] = self._ends.enter_context(running(product))
+        return self._running[product]
 
 
 class DatabasePlace:

@@ -116,7 +116,10 @@ def _database_url(entry: Entry, note: str) -> tuple[Verdict, str]:
     if not entry.text or entry.text.lower().startswith(_SQLITE):
         return "used", note
     if entry.text.lower().startswith(_SERVERS):
-        return "changed", "needs an empty database, on MariaDB 10.6 or newer; or SPRING_DATASOURCE_URL= (empty) for SQLite"
+        return (
+            "changed",
+            "needs an empty database, on MariaDB 10.6 or newer; or SPRING_DATASOURCE_URL= (empty) for SQLite",
+        )
     return "changed", "refused: SQLite, MariaDB, MySQL and PostgreSQL are what there is"
 
 

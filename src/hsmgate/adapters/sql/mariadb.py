@@ -67,11 +67,7 @@ class MariaDb:
     def check(self, connection: Connection) -> None:
         """Failure: CONFIG_INVALID (too old)."""
         dialect: Any = connection.dialect
-        found = dialect.server_version_info
-        if found < (_MARIADB if dialect.is_mariadb else _MYSQL):
-            product = "MariaDB" if dialect.is_mariadb else "MySQL"
-            is_old = f"the server is {product} {_dotted(found[:2])}"
-            raise refused(f"{is_old}: MariaDB 10.6, MySQL 8.0.17 or newer is needed")
+        refuse_older(dialect.server_version_info, is_mariadb=dialect.is_mariadb)
 
     def version(self, connection: Connection) -> str:
         dialect: Any = connection.dialect
@@ -103,6 +99,13 @@ class MariaDb:
     def is_cut(self, raw: Any) -> bool:  # noqa: ANN401
         """Whether the server has ended this idle connection, as far as this machine knows; asks nobody."""
         return not bool(raw.open) or is_readable(raw._sock.fileno())  # noqa: SLF001 - it has no other way
+
+
+def refuse_older(version: tuple[int, ...], *, is_mariadb: bool) -> None:
+    """Failure: CONFIG_INVALID."""
+    if version < (_MARIADB if is_mariadb else _MYSQL):
+        found = f"{'MariaDB' if is_mariadb else 'MySQL'} {_dotted(version[:2])}"
+        raise refused(f"the server is {found}: MariaDB 10.6, MySQL 8.0.17 or newer is needed")
 
 
 def context(protected: Protected) -> ssl.SSLContext | None:

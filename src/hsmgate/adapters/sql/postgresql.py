@@ -9,6 +9,7 @@ from hsmgate.adapters.sql.location import Server, refused
 from hsmgate.adapters.sql.mariadb import CONNECT_SECONDS, IDLE_SECONDS, is_readable
 
 _OLDEST = 13
+VERSION = "current_setting('server_version_num')"
 _SSL_MODES = {"off": "disable", "trust": "require", "verify-ca": "verify-ca", "verify-full": "verify-full"}
 # advisory locks have two numbers of 32 bits: what for, and of which schema; each database has its own
 _OF_WRITERS, _OF_USERS, _OF_TABLES = 0x68736D31, 0x68736D32, 0x68736D33
@@ -74,8 +75,7 @@ class PostgreSql:
     def check(self, connection: Connection) -> None:
         """Failure: CONFIG_INVALID (too old, no UTF-8, no schema)."""
         found, encoding, schema = connection.exec_driver_sql(
-            "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding'),"
-            " current_schema()"
+            f"SELECT {VERSION}::int / 10000, current_setting('server_encoding'), current_schema()"
         ).one()
         if found < _OLDEST:
             raise refused(f"the server is PostgreSQL {found}: {_OLDEST} or newer is needed")

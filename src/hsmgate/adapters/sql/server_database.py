@@ -137,9 +137,13 @@ class ServerDatabase(Database):
                 product.check(connection)
             self._use = Use(engine, product, server, alone=alone)
             self._let_go = self._use.close
-            self._upgrade()
-            with engine.connect() as connection:
-                self._use.know(connection)
+            try:
+                self._upgrade()
+                with engine.connect() as connection:
+                    self._use.know(connection)
+            except BaseException:
+                self.close()
+                raise
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -160,6 +164,8 @@ class ServerDatabase(Database):
             return self._rows(query, given)
         except self._errors as error:
             failure = failure_of(error)
+            if failure.reason is Reason.INVALID_INPUT:
+                return []  # what a text cannot hold stands in no row
             if not kept or failure.reason is not Reason.CONNECTIVITY:
                 raise failure from None
         self._return_ready()  # one that was kept is lost: so may the others be, and the pool tries those that it gives
@@ -213,6 +219,7 @@ def engine_of(server: Server) -> tuple[Engine, Product]:
         paramstyle="format",  # by position, as `fetch` gives them
         hide_parameters=True,
         pool_pre_ping=True,
+        pool_reset_on_return=None,  # every transaction is ended by who began it
         pool_size=POOL,
         max_overflow=OVERFLOW,
         pool_timeout=BUSY_SECONDS,

@@ -18,6 +18,11 @@ _STATES = {
     "58": "failing to read or write its disk",
     "25P03": "not answering: it ended a transaction that did nothing",
 }
+_REFUSALS = {
+    "FATAL:  password authentication failed": "28P01",
+    "FATAL:  database ": "3D000",
+    "FATAL:  sorry, too": "53300",
+}
 _DAMAGED_STATES = ("XX001", "XX002")
 _CODES = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), "refusing this user something that is needed"),
@@ -38,13 +43,18 @@ def told(error: object) -> Failure | None:
     """The Failure for an error of one of the two drivers, None for others. The drivers need not be there."""
     driver = type(error).__module__.partition(".")[0]
     if driver == "psycopg":
-        state = str(getattr(error, "sqlstate", None) or "")
+        state = str(getattr(error, "sqlstate", None) or "") or _refusal(str(error))
         return _failure(error, state, _by_state(state), state in _DAMAGED_STATES)
     if driver == "pymysql":
         first = next(iter(getattr(error, "args", ())), None)
         code = first if isinstance(first, int) else 0
         return _failure(error, str(code or ""), _CODES.get(code), code in _DAMAGED_CODES)
     return None
+
+
+def _refusal(text: str) -> str:
+    """Of a connection that could not be made the driver knows no code; what a server of English words says of it."""
+    return next((state for words, state in _REFUSALS.items() if words in text), "")
 
 
 def _by_state(state: str) -> str | None:
