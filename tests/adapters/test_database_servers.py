@@ -90,6 +90,19 @@ def test_of_a_server_that_is_gone_it_says_so(place: DatabasePlace, monkeypatch: 
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("fresh_place", ["postgresql"], indirect=True)
+def test_tables_may_have_a_schema_of_their_own(fresh_place: DatabasePlace) -> None:
+    url = f"{fresh_place.url}?currentSchema=gate"
+    with pytest.raises(Failure, match="has no schema to make tables in"):
+        connect(url, *fresh_place.user, fresh_place.folder)
+    fresh_place.execute("CREATE SCHEMA gate AUTHORIZATION hsmgate")
+    fresh_place.execute("CREATE TABLE something_else (a INTEGER)")
+    database = connect(url, *fresh_place.user, fresh_place.folder)
+    assert KeyRows(database, "t").insert(ROW)
+    database.close()
+    assert fresh_place.execute("SELECT label FROM gate.stored_key") == [("a",)]
+
+
 # one lock for writers
 
 

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import shutil
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +88,33 @@ def test_commands_over_a_database_on_a_server(place: DatabasePlace, quick: Quick
     assert (backup.code, dump in one_line(backup.err)) == (1, True)
     for done in (checked, shown, resealed, backup):
         assert str(place.user[1]) not in done.out + done.err
+
+
+@on_servers
+def test_what_one_machine_revokes_both_refuse_at_the_next_request(
+    place: DatabasePlace, quick: Quick, commands: Forks, tmp_path: Path
+) -> None:
+    environ: dict[str, Any] = {**place.environ, "cwd": tmp_path}
+    config = ("--config", quick.config)
+    for words in (
+        ("init", "guests", "--subject", "CN=Guests", "--out", tmp_path / "guests.crt"),
+        ("issue", "client", "CN=guest", "--issuer", "guests", "--out", tmp_path / "guest"),
+    ):
+        done = commands.run("pki", *words, *config, **environ)
+        assert done.code == 0, done.err
+    with quick.truststore.open("ab") as truststore:
+        truststore.write((tmp_path / "guests.crt").read_bytes())
+    context = ssl.create_default_context(cafile=str(quick.folder / "ca.crt"))
+    context.load_cert_chain(tmp_path / "guest.crt", tmp_path / "guest.key")
+    other = other_node(quick, tmp_path)
+    with quick.serve(**place.environ) as service, other.serve(**place.environ) as second:
+        with Client(service.port, context) as here, Client(second.port, context) as there:
+            assert here.labels() == there.labels() == []
+            done = commands.run("pki", "revoke", tmp_path / "guest.crt", *config, **environ)
+            assert done.code == 0, done.err
+            for client in (here, there):
+                assert client.call("GET", "/v1/key").status == 403
+        assert (service.stop(), second.stop()) == (0, 0)
 
 
 class Customer(threading.Thread):
