@@ -178,7 +178,11 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "trail tampered": (tampered_trail, "audit.log"),
     "trail is a link": (linked_trail, "symbolic link"),
     "trail writable for all": (lambda quick: quick.audit.chmod(0o666), "chmod go-w"),
-    "PostgreSQL": (more("spring.datasource.url: 'jdbc:postgresql://db/x'"), "spring.datasource.url: postgresql"),
+    "PostgreSQL": (
+        more("spring.datasource.url: 'jdbc:postgresql://127.0.0.1:1/x'"),
+        "postgresql://127.0.0.1:1/x: the database does not answer",
+    ),
+    "MariaDB": (more("spring.datasource.url: 'jdbc:mariadb://db/x'"), "say how its connection is protected"),
     "API keys and none": (more("apiAuthentication.enabled: true"), "no role has a key"),
     "weak API key": (more("apiAuthentication: {enabled: true, serviceToken: [aaaaaaaa-aaaaaaa]}"), "is weak"),
     "API key that no header carries": (

@@ -233,7 +233,8 @@ def open_server(server: Server, *, alone: bool) -> ServerDatabase:
     """Failure: CONFIG_INVALID, CONNECTIVITY, INTEGRITY."""
     engine, product = engine_of(server)
     try:
-        return ServerDatabase(engine, product, server, alone=alone)
+        with named(server):
+            return ServerDatabase(engine, product, server, alone=alone)
     except BaseException:
         engine.dispose()
         raise
@@ -244,7 +245,7 @@ def looking(server: Server) -> Iterator[Connection]:
     """Read only. Failure: CONFIG_INVALID (too old a server), CONNECTIVITY, INTEGRITY."""
     engine, product = engine_of(server)
     try:
-        with told(engine), engine.connect() as connection:
+        with named(server), told(engine), engine.connect() as connection:
             product.check(connection)
             refuse_foreign(connection)
             yield connection
@@ -256,10 +257,21 @@ def version_of(server: Server) -> str:
     """Product and version, as in `MariaDB 10.11.6`. Failure: as `looking`."""
     engine, product = engine_of(server)
     try:
-        with told(engine), engine.connect() as connection:
+        with named(server), told(engine), engine.connect() as connection:
             return product.version(connection)
     finally:
         engine.dispose()
+
+
+@contextmanager
+def named(server: Server) -> Iterator[None]:
+    """Say of which server it is that it does not answer, to whoever starts or looks."""
+    try:
+        yield
+    except Failure as failure:
+        if failure.reason is not Reason.CONNECTIVITY or str(server) in str(failure):
+            raise
+        raise Failure(Reason.CONNECTIVITY, f"{server}: {failure}") from None
 
 
 @contextmanager
