@@ -25,9 +25,13 @@ GUIDE = ROOT / "docs/guide.md"
 log = logging.getLogger(__name__)
 
 
-def composed() -> dict[str, Any]:
+def composed(*profiles: str) -> dict[str, Any]:
     done = subprocess.run(
-        ["docker-compose", "-f", str(COMPOSE), "config"], capture_output=True, text=True, check=False, timeout=PATIENCE
+        ["docker-compose", "-f", str(COMPOSE), *(f"--profile={profile}" for profile in profiles), "config"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
     found: dict[str, Any] = yaml.safe_load(done.stdout)
@@ -45,6 +49,18 @@ def test_the_compose_file_is_one_and_has_the_folders_of_the_vendors() -> None:
     assert (service["read_only"], service["cap_drop"], service["user"]) == (True, ["ALL"], "1000:1000")
     grace = int(re.fullmatch("([0-9]+)s", service["stop_grace_period"])[1])  # type: ignore[index]
     assert grace > GRACE_SECONDS, "requests in flight have their time"
+
+
+def test_a_database_server_is_there_for_those_who_ask_for_it() -> None:
+    services = composed("mariadb")["services"]
+    assert services.keys() == {"hsmgate", "securosys_sql"}
+    server = services["securosys_sql"]
+    assert server["profiles"] == ["mariadb"]
+    assert server["volumes"] == [f"{ROOT}/database:/var/lib/mysql:rw"]
+    assert "ports" not in server, "hsmgate alone reaches it"
+    release = tuple(map(int, server["image"].removeprefix("mariadb:").split(".")))
+    assert release >= (10, 6), "older ones are refused"
+    assert "depends_on" not in services["hsmgate"], "without it SQLite needs no container"
 
 
 def test_nothing_but_the_program_is_sent_to_the_builder() -> None:
