@@ -36,6 +36,10 @@ def served(path: Path, judge: Callable[[], Awaitable[str]] = well) -> Iterator[N
         task.append(asyncio.create_task(serve_health(path, judge)))
         ready.set()
         await asyncio.wait(task)
+        answers = asyncio.all_tasks() - {asyncio.current_task()}
+        for answer in answers:  # as asyncio.run does
+            answer.cancel()
+        await asyncio.gather(*answers, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(life(),))
     thread.start()
