@@ -28,7 +28,7 @@ _PIN = "1234"
 _SIGN_INIT, _SIGN = 42, 43
 _ECDSA, _RSA_PKCS = 0x1041, 0x1
 _DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
-_PATIENCE = 600  # seconds
+_PATIENCE = 120  # seconds
 _Pair = tuple[tuple[float, float], tuple[float, float]]  # CPU and wall seconds of ours, then of the bare loop
 _SHAPES = {"1 worker": (1, 1), "1 worker, 2 threads": (1, 2), "2 workers": (2, 1)}  # processes, threads in each
 _SIGNS = KeyAttributes(sign=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hsmgate.adapters.pkcs11 import token as tokens
 from hsmgate.adapters.pkcs11.keystore import TokenKeystore
 from hsmgate.adapters.pkcs11.library import Library
 from hsmgate.adapters.pkcs11.objects import OWN_ID
@@ -420,6 +421,30 @@ def test_a_wrong_pin_at_the_start_refuses_to_start_after_one_try(tmp_path: Path)
     with raises(Reason.CONFIG_INVALID):
         open_token(stub.place, pin="4321")
     assert stub.calls("C_Login") == 1
+
+
+@pytest.mark.parametrize("function", ["C_GetTokenInfo", "C_OpenSession", "C_Login"])
+def test_a_token_that_is_busy_at_the_start_is_waited_for(tmp_path: Path, function: str) -> None:
+    """As SoftHSM is where other processes start over it."""
+    stub = Stub(softhsm(tmp_path), tmp_path)
+    stub.fail(function, GENERAL_ERROR, count=6)
+    token = open_token(stub.place)
+    try:
+        assert token.is_up
+        token.ping()
+    finally:
+        token.close()
+
+
+def test_a_token_that_does_not_answer_at_the_start_is_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "_BEGIN_SECONDS", 0.3)
+    stub = Stub(softhsm(tmp_path), tmp_path)
+    stub.fail("C_OpenSession", GENERAL_ERROR, count=FOREVER)
+    with raises(Reason.CONNECTIVITY):
+        open_token(stub.place)
+    stub.release()
 
 
 # what cannot be opened

@@ -7,7 +7,7 @@ finalises and initialises the module, until the same check passes.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pkcs11
@@ -30,6 +30,7 @@ MAKE_SECONDS = 300.0  # the same for searching primes
 _LEAST_PAUSE, _MOST_PAUSE = 0.1, 1.0  # between two probes
 _DRAIN_SECONDS = 1.0  # for calls that are under way when the module is to be initialised again
 _CLOSE_SECONDS = 2.0
+_BEGIN_SECONDS = 5.0  # that a token may take to answer at the start
 
 
 class Token:
@@ -58,10 +59,10 @@ class Token:
         self._closing = threading.Event()
         self._lost = ""  # why the token is out of use; empty: it is in use
         self._probing: threading.Thread | None = None
-        self._token = self._find()
+        self._token = self._first_found()
         self._seats = Seats(sessions, lambda: self._epoch)
         try:
-            self.run(lambda _seat: None)
+            self._first_session()
         except BaseException:
             self.close()
             raise
@@ -144,6 +145,26 @@ class Token:
                 self._library.finalize()
             except PKCS11Error as error:
                 self._log.warning("token.not-finalised", detail=describe(error))
+
+    def _first_found(self) -> pkcs11.Token:
+        """Failure: as `Library.token`; CONNECTIVITY (it does not answer)."""
+        for is_last in _tries():
+            try:
+                return self._library.token(self._label)
+            except PKCS11Error:
+                if is_last:
+                    break
+        return self._find()
+
+    def _first_session(self) -> None:
+        """Failure: as `run`."""
+        for is_last in _tries():
+            try:
+                return self.run(lambda _seat: None)
+            except Failure as failure:
+                if is_last or failure.reason is not Reason.CONNECTIVITY:
+                    raise
+        return None
 
     # on a thread of the seats
 
@@ -303,3 +324,12 @@ class Token:
 
 def _is_pin_refused(error: BaseException) -> bool:
     return isinstance(error, Failure) and isinstance(error.evidence, PIN_REFUSED)
+
+
+def _tries() -> Iterator[bool]:
+    """Whether it is the last. Other processes may be starting over the same token, and be in the way for a moment."""
+    end = time.monotonic() + _BEGIN_SECONDS
+    while time.monotonic() < end:
+        yield False
+        time.sleep(_LEAST_PAUSE)
+    yield True
