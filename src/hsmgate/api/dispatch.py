@@ -195,8 +195,11 @@ class Dispatcher:
 
     async def _done(self, route: Route, decoded: object, work: Callable[[], Document], *, is_costly: bool) -> Document:
         """What waits for nobody and is short runs here and now, the rest in a worker thread. Failure: as `_hop`."""
-        kind = (route.action, route.kind(decoded))
-        if self._ports.waits_for_nobody and route.only_reads and not is_costly and self._durations.are_short(kind):
+        alike = route.kind(decoded) if self._ports.waits_for_nobody and route.only_reads and not is_costly else None
+        if alike is None:
+            return await self._hop(work)
+        kind = (route.action, alike)
+        if self._durations.are_short(kind):
             return self._durations.timed(kind, work)
         return await self._hop(lambda: self._durations.timed(kind, work))
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-SHORT = 0.001  # seconds; a handshake, which runs there too, takes two or three times that
-_FADES = 0.98  # what was once long counts as this much shorter with each run since: from 50 ms to SHORT 195 runs
+SHORT = 0.002  # seconds; a handshake, which runs there too, takes about that
+_FADES = 0.98  # what was once long counts as this much shorter with each run since: from 50 ms to SHORT 160 runs
 _WAITING = 0.02  # what time that goes by counts against computing: others may have the processor, or a disk is slow
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from hsmgate.api.wire.requests import (
 )
 from hsmgate.api.wire.wrapping import UnwrapBody, WrapBody
 from hsmgate.domain.algorithm import is_slow_to_make
-from hsmgate.domain.signature_algorithm import SIGNATURE_NAMES
+from hsmgate.domain.signature_algorithm import SIGNATURE_ALGORITHMS
 from hsmgate.errors import Failure, Reason
 from hsmgate.record import Record
 
@@ -53,6 +53,8 @@ LANES = {
     Cost.PASSWORD: Bounds(at_once=2, most_waiting=1024, most_of_one=256, patience=10.0),
     Cost.PRIMES: Bounds(at_once=1, most_waiting=128, most_of_one=64, patience=30.0),
 }
+
+_KINDS = {row.name: None if row.key in {"RSA", "DSA"} else row.name for row in SIGNATURE_ALGORITHMS}
 
 
 class Lane:
@@ -118,10 +120,9 @@ def alike(_body: object) -> str:
     return ""
 
 
-def kind_of_signature(body: SignBody) -> str:
-    """POST /v1/synchronousSign: what an algorithm takes is of another order with RSA than with curves."""
-    name = body.sign_request.signature_algorithm
-    return name if name in SIGNATURE_NAMES else ""
+def kind_of_signature(body: SignBody) -> str | None:
+    """POST /v1/synchronousSign: with RSA and DSA a second core helps, so they always go to a thread."""
+    return _KINDS.get(body.sign_request.signature_algorithm, "")
 
 
 def of_creation(body: CreateKeyBody) -> Cost:

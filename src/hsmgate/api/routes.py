@@ -59,7 +59,7 @@ class Route(Record):
     comma: bool = False  # one before the last brace of the body is passed over: a client sends it
     with_query: bool = False  # the planner gets the query as its last parameter, still encoded
     only_reads: bool = False  # of the database: nothing that makes it wait for another writer
-    kind: Callable[[Any], str] = lanes.alike  # of a decoded body: what takes about as long
+    kind: Callable[[Any], str | None] = lanes.alike  # of a decoded body: what takes about as long; None: always long
 
     @property
     def action(self) -> str:
@@ -80,7 +80,7 @@ def _computing(
     cost: Callable[[Any], Cost],
     *,
     limit: int = 256 * KB,
-    kind: Callable[[Any], str] = lanes.alike,
+    kind: Callable[[Any], str | None] = lanes.alike,
 ) -> Route:
     """A row of keyOperationToken that uses a key, and leaves everything as it was."""
     row = _using(path, plan, body, cost, limit=limit)

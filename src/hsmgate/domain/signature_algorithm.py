@@ -78,7 +78,6 @@ SIGNATURE_ALGORITHMS: tuple[SignatureAlgorithm, ...] = (
     _Row("KYBER", "KYBER", absent="it encapsulates keys and does not sign"),
 )
 _BY_NAME = {row.name: row for row in SIGNATURE_ALGORITHMS}
-SIGNATURE_NAMES = frozenset(_BY_NAME)
 
 
 def signature_algorithm(name: str) -> SignatureAlgorithm:
