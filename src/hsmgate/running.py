@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from hsmgate import __version__
+from hsmgate.adapters import ocsp_http
 from hsmgate.adapters.health_socket import OK, serve_health
 from hsmgate.adapters.service_manager import ServiceManager, service_manager
 from hsmgate.adapters.sql.revocations import REFRESH_SECONDS
@@ -79,7 +80,7 @@ class Course:
         self._health_socket = health_socket
         self._url = ""
         jobs = (self._watch_trust, self._watch_token_keys, self._watch_revocations)
-        self.background = (*jobs, self._say_health, self._say_alive)
+        self.background = (*jobs, self._say_health, self._say_alive, self._load_later)
 
     def started(self, said: str, url: str, announce: Callable[[], None]) -> None:
         """It listens."""
@@ -123,6 +124,10 @@ class Course:
                 await self._parts.token_keys.refresh(force=True)
         finally:
             self._manager.ready(f"serves {self._url}")
+
+    async def _load_later(self) -> None:
+        """It listens already: now for what only questions to responders need."""
+        await asyncio.to_thread(ocsp_http.load)
 
     async def _watch_trust(self) -> None:
         if self._parts.keeper is not None:

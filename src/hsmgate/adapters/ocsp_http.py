@@ -4,15 +4,17 @@ import asyncio
 import errno
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
-from yarl import URL
-
-from hsmgate.adapters.resolver import Resolver
 from hsmgate.errors import Failure, Reason
 from hsmgate.pki.ocsp import MAX_RESPONSE
 from hsmgate.pki.ocsp_url import check_address, check_url
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
+
+    from hsmgate.adapters.resolver import Resolver
 
 CONNECTIONS = 512
 CONNECTIONS_PER_RESPONDER = 256
@@ -22,7 +24,6 @@ _REQUEST = {"Content-Type": "application/ocsp-request", "Accept": _RESPONSE, "Us
 _FETCH = {"Accept": "application/pkix-cert", "User-Agent": "hsmgate"}
 _DOWNLOAD = {"Accept": "*/*", "User-Agent": "hsmgate"}
 _FORBIDDEN = "hsmgate: this address is never asked: "
-_STALE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 def _guarded_socket(address: tuple[Any, ...]) -> socket.socket:
@@ -36,6 +37,13 @@ def _guarded_socket(address: tuple[Any, ...]) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+def load() -> None:
+    """Import what questions need, so that the first one does not wait for it. A start is shorter without. Blocks."""
+    import aiohttp  # noqa: F401
+
+    import hsmgate.adapters.resolver  # noqa: F401
+
+
 async def _note_reuse(_session: object, context: Any, _parameters: object) -> None:  # noqa: ANN401 - aiohttp's
     context.trace_request_ctx["reused"] = True
 
@@ -46,12 +54,16 @@ class Responders:
     `allowed`: hsmgate.ocsp.allowed-responders.
     """
 
-    def __init__(self, allowed: tuple[str, ...] = (), resolver: Resolver | None = None) -> None:
+    def __init__(self, allowed: tuple[str, ...] = (), resolver: "Resolver | None" = None) -> None:
         self._allowed = allowed
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        from hsmgate.adapters.resolver import Resolver
+
         if self._session is None:
             self._resolver = self._resolver or Resolver()
             connector = aiohttp.TCPConnector(
@@ -112,6 +124,9 @@ class Responders:
         timeout: float,  # noqa: ASYNC109
         most: int = MAX_RESPONSE,
     ) -> bytes:
+        import aiohttp
+        from yarl import URL
+
         try:
             async with asyncio.timeout(timeout):
                 return await self._retried(method, URL(url, encoded=True), headers, body, most)
@@ -130,18 +145,22 @@ class Responders:
                 raise Failure(Reason.OCSP_ADDRESS, why.partition(";")[0]) from None
             raise Failure(Reason.OCSP_NO_ANSWER, f"the responder cannot be reached: {type(error).__name__}") from None
 
-    async def _retried(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, most: int) -> bytes:
+    async def _retried(
+        self, method: str, url: "URL", headers: Mapping[str, str], body: bytes | None, most: int
+    ) -> bytes:
         """Once more where a pooled connection turns out to be closed at the other end."""
+        from aiohttp import ClientOSError, ServerDisconnectedError
+
         seen = {"reused": False}
         try:
             return await self._once(method, url, headers, body, seen, most)
-        except _STALE:
+        except (ServerDisconnectedError, ClientOSError):
             if not seen["reused"]:
                 raise
         return await self._once(method, url, headers, body, {}, most)
 
     async def _once(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, seen: dict[str, bool], most: int
+        self, method: str, url: "URL", headers: Mapping[str, str], body: bytes | None, seen: dict[str, bool], most: int
     ) -> bytes:
         wanted = _RESPONSE if method == "POST" else None
         async with self._open().request(
@@ -151,7 +170,7 @@ class Responders:
             return await _bounded(answer, most)
 
 
-def _check_head(answer: aiohttp.ClientResponse, wanted: str | None) -> None:
+def _check_head(answer: "aiohttp.ClientResponse", wanted: str | None) -> None:
     if answer.status >= 500:
         raise Failure(Reason.OCSP_NO_ANSWER, f"the responder answers HTTP {answer.status}", answer.status)
     if answer.status != 200:
@@ -163,7 +182,7 @@ def _check_head(answer: aiohttp.ClientResponse, wanted: str | None) -> None:
         raise Failure(Reason.OCSP_HTTP, "the responder compresses its answer")
 
 
-async def _bounded(answer: aiohttp.ClientResponse, most: int) -> bytes:
+async def _bounded(answer: "aiohttp.ClientResponse", most: int) -> bytes:
     """The body, at most `most` octets."""
     body = bytearray()
     if (answer.content_length or 0) <= most:
